@@ -1,0 +1,564 @@
+//! What the log records: every kind of entry, and its byte form.
+//!
+//! An entry is one line of canonical JSON (keys sorted, no spaces, no floats, integers below 2^53; conformant to
+//! RFC 8785). The *bytes* of the line, without the newline, are the leaf of the tree; no verifier re-encodes them.
+//! No entry names a person, and none holds free text: references are keyed commitments, and texts stand in `notes/`
+//! with only their salted digest here.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::decide::KeepReason;
+use crate::domain::digest::Digest;
+use crate::domain::gate::Limit;
+use crate::domain::id::{ActorId, BatchId, HoldId, PartId, PlanId, RuleId, RunId, SystemId};
+use crate::domain::outcome::{Outcome, Pending, Tally};
+
+/// The version of the entry format that this program writes.
+pub const FORMAT: u32 = 1;
+
+/// An entry as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the log, from 0.
+    pub index: u64,
+    /// When it was written, to the second.
+    pub time: DateTime<Utc>,
+    /// Its segment: the quarter of `time`, such as `2026-Q4`.
+    pub segment: String,
+    /// The id of the commitment key in force (see `keys/`).
+    pub key: String,
+    /// What it says.
+    pub body: Body,
+}
+
+/// Who did something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    /// The user id on the host.
+    pub uid: u32,
+    /// The declared actor, for a signed act.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub actor: Option<ActorId>,
+}
+
+/// How an approval was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Typed on the host.
+    Typed,
+    /// An SSH signature over the plan's text (namespace `bewaard`).
+    Signed {
+        /// SHA-256 of the signature file.
+        signature: Digest,
+    },
+}
+
+/// What an entry says. The tag is the kind; a kind that this program does not know is [`Body::Unknown`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Body {
+    /// The log begins.
+    Init {
+        /// The log's name in its checkpoints.
+        origin: String,
+        /// The verifier key (C2SP signed-note) that signs from here on.
+        verifier: String,
+        /// The keyed digest of the machine that it is bound to.
+        machine: Digest,
+        /// The version of bewaard.
+        version: String,
+    },
+    /// A key was made, replaced or destroyed.
+    KeyChanged {
+        /// `signing`, `log`, `holds`, `plan`, `fingerprint`, `pseudonym`, `inflight`.
+        purpose: String,
+        /// The key's id; of a signing key its verifier key.
+        id: String,
+        /// What happened: `made`, `replaced`, `destroyed`.
+        change: String,
+        /// For `signing`, the new key's own signature over `bewaard key change\n<origin>\n<old>\n<new>\n`, base64.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        proof: Option<String>,
+    },
+    /// A policy came into force.
+    PolicyInForce {
+        /// The digest of its text.
+        policy: Digest,
+        /// The decision digests of its rules.
+        rules: BTreeMap<RuleId, Digest>,
+    },
+    /// A plan was made.
+    PlanMade {
+        /// Its id.
+        plan: PlanId,
+        /// The rule.
+        rule: RuleId,
+        /// The system.
+        system: SystemId,
+        /// The decision digest.
+        decision: Digest,
+        /// The part of it that the live schema makes.
+        schema: Digest,
+        /// The cut-off day.
+        cutoff: NaiveDate,
+        /// The digest of the sorted set.
+        set: Digest,
+        /// Records in the collection.
+        of: u64,
+        /// (record, part) pairs judged.
+        found: u64,
+        /// Pairs due.
+        due: u64,
+        /// Pairs that stay, by reason.
+        kept: BTreeMap<KeepReason, u64>,
+        /// Child rows that go with them, by table.
+        children: BTreeMap<String, u64>,
+        /// The oldest day since which one has been due.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        oldest: Option<NaiveDate>,
+    },
+    /// A person approved a plan, and with it later plans of the same decision digest within the limits.
+    Approved {
+        /// The plan.
+        plan: PlanId,
+        /// The rule.
+        rule: RuleId,
+        /// The decision digest that the gate opens for.
+        decision: Digest,
+        /// Limits that this plan alone may go beyond.
+        beyond: Vec<Limit>,
+        /// How.
+        method: Method,
+        /// Who.
+        by: By,
+        /// SHA-256 over 32 random bytes and the reason; both lie in `notes/`.
+        note: Digest,
+        /// `person`, or `unchanged-set` when the rule re-opened by itself.
+        basis: String,
+    },
+    /// A plan was refused, or a rule or system was frozen.
+    Refused {
+        /// The rule, where it is about one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        rule: Option<RuleId>,
+        /// The system, where it is about one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        system: Option<SystemId>,
+        /// The plan, where there is one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        plan: Option<PlanId>,
+        /// The limits that it is over.
+        limits: Vec<Limit>,
+        /// The code of the reason.
+        code: String,
+        /// Whether the rule or system is frozen until somebody resumes it.
+        frozen: bool,
+    },
+    /// Somebody ended a freeze.
+    Resumed {
+        /// The rule; `None` is every rule.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        rule: Option<RuleId>,
+        /// The system; `None` is every system.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        system: Option<SystemId>,
+        /// Who.
+        by: By,
+        /// The digest of the reason.
+        note: Digest,
+    },
+    /// A run began.
+    RunStarted {
+        /// Its id.
+        run: RunId,
+        /// The rule.
+        rule: RuleId,
+        /// The plan that it carries out.
+        plan: PlanId,
+        /// Who started it.
+        by: By,
+    },
+    /// A batch is about to be erased. Its keys lie sealed in `inflight/`.
+    BatchIntended {
+        /// Its id.
+        batch: BatchId,
+        /// The run.
+        run: RunId,
+        /// The rule.
+        rule: RuleId,
+        /// The decision digest.
+        decision: Digest,
+        /// How many (record, part) pairs.
+        count: u64,
+        /// SHA-256 of the in-flight file.
+        file: Digest,
+    },
+    /// What became of one (record, part).
+    Outcome {
+        /// The batch.
+        batch: BatchId,
+        /// The rule.
+        rule: RuleId,
+        /// The part.
+        part: PartId,
+        /// The record's commitment under the segment's key.
+        record: Digest,
+        /// What became of it.
+        result: Outcome,
+        /// Child rows that went with it, by table.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+        children: BTreeMap<String, u64>,
+        /// For a pending erasure.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        pending: Option<Pending>,
+        /// Whether it was settled after a crash or a lost answer.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        recovered: bool,
+    },
+    /// A batch that nothing could settle was settled by a person.
+    Settled {
+        /// The batch.
+        batch: BatchId,
+        /// `gone` or `kept`, in the person's word.
+        verdict: String,
+        /// How many (record, part) pairs it was about.
+        count: u64,
+        /// Who.
+        by: By,
+        /// The digest of the reason.
+        note: Digest,
+    },
+    /// A run ended.
+    RunEnded {
+        /// Its id.
+        run: RunId,
+        /// The rule.
+        rule: RuleId,
+        /// `done`, `paced`, `stopped`, `failed`.
+        how: String,
+        /// Outcomes, counted.
+        tally: Tally,
+        /// Whether the plan's set is settled.
+        settled: bool,
+    },
+    /// Where a rule stood on a day.
+    Ledger {
+        /// The rule.
+        rule: RuleId,
+        /// The system.
+        system: SystemId,
+        /// The day.
+        day: NaiveDate,
+        /// Records in the collection.
+        of: u64,
+        /// Pairs judged.
+        found: u64,
+        /// Pairs past their term.
+        overdue: u64,
+        /// The oldest day since which one has been due.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        oldest: Option<NaiveDate>,
+        /// Pairs that stay, by reason.
+        kept: BTreeMap<KeepReason, u64>,
+        /// Purged in the run that this entry ends.
+        purged: u64,
+    },
+    /// A hold was placed or released.
+    HoldChanged {
+        /// Its id.
+        hold: HoldId,
+        /// `placed` or `released`.
+        change: String,
+        /// Commitments under the hold key.
+        marks: Vec<Digest>,
+        /// Only in this system.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        system: Option<SystemId>,
+        /// Only under this rule.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        rule: Option<RuleId>,
+        /// Who answers for it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        owner: Option<ActorId>,
+        /// When to look again.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        review: Option<NaiveDate>,
+        /// The digest of the whole set of holds afterwards.
+        set: Digest,
+        /// The id of the hold key.
+        hold_key: String,
+        /// Who.
+        by: By,
+        /// The digest of the reason.
+        note: Digest,
+    },
+    /// Everything was paused or resumed.
+    PauseChanged {
+        /// `paused` or `resumed`.
+        change: String,
+        /// Who.
+        by: By,
+        /// The digest of the reason.
+        note: Digest,
+    },
+    /// Something that a person must look at was opened or closed.
+    Finding {
+        /// Its code.
+        code: String,
+        /// `opened` or `closed`.
+        change: String,
+        /// The rule, where it is about one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        rule: Option<RuleId>,
+        /// The system, where it is about one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        system: Option<SystemId>,
+        /// The batch, where it is about one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        batch: Option<BatchId>,
+        /// How many records it is about.
+        count: u64,
+    },
+    /// Scheduled runs that did not happen.
+    RunMissed {
+        /// The rule.
+        rule: RuleId,
+        /// How many.
+        missed: u64,
+        /// The first one's due moment.
+        since: DateTime<Utc>,
+    },
+    /// A person's request (access, erasure) changed state.
+    Request {
+        /// Its number.
+        request: String,
+        /// `access` or `erasure`.
+        about: String,
+        /// The state.
+        state: String,
+    },
+    /// A quarterly review was opened or signed.
+    Review {
+        /// The quarter.
+        quarter: String,
+        /// `opened` or `signed`.
+        change: String,
+        /// The report's digest.
+        report: Digest,
+        /// Who.
+        by: By,
+    },
+    /// A command showed records to a person on a terminal.
+    Shown {
+        /// The command: `plan --sample`, `plan --explain`, `log prove`.
+        command: String,
+        /// The rule.
+        rule: RuleId,
+        /// How many records.
+        count: u64,
+        /// Who.
+        by: By,
+    },
+    /// A segment was sealed.
+    SegmentSealed {
+        /// Which.
+        sealed: String,
+        /// The size of the log then.
+        size: u64,
+        /// The root then.
+        root: Digest,
+    },
+    /// A segment's entries were dropped; their hashes stay.
+    SegmentDropped {
+        /// Which.
+        dropped: String,
+        /// The first entry's index.
+        from: u64,
+        /// The index after the last entry.
+        to: u64,
+    },
+    /// This log continues another after a loss.
+    LogContinued {
+        /// The origin of the log before.
+        origin: String,
+        /// The size of the last head of it that is known.
+        size: u64,
+        /// The root of that head.
+        root: Digest,
+        /// Why: `lost-head`, `moved`, `copied`.
+        why: String,
+        /// Who.
+        by: By,
+        /// The digest of the reason.
+        note: Digest,
+    },
+    /// A kind of a later version. It is counted and told, and never a fault.
+    #[serde(skip)]
+    Unknown(String),
+}
+
+/// The entry as it stands in the line; `index` is first read by people and `v` by programs.
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    index: u64,
+    key: String,
+    segment: String,
+    time: String,
+    v: u32,
+}
+
+/// Why a line is no entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadEntry {
+    /// Not a JSON object with the fields of every entry.
+    #[error("the line is no entry")]
+    Shape,
+    /// Its bytes are not canonical: it was written by something else.
+    #[error("the line is not in canonical form")]
+    NotCanonical,
+    /// A time that is none.
+    #[error("the entry's time is no UTC time")]
+    Time,
+    /// A version that this program knows, with a kind that it knows, in a shape that it does not.
+    #[error("an entry of kind `{0}` lacks what its kind must have")]
+    Kind(String),
+}
+
+/// The segment of a moment: its quarter in UTC.
+pub fn segment_of(time: DateTime<Utc>) -> String {
+    format!("{}-Q{}", time.year(), time.month0() / 3 + 1)
+}
+
+impl Entry {
+    /// The canonical line, without the newline.
+    pub fn line(&self) -> Result<String, serde_json::Error> {
+        let mut value = serde_json::to_value(&self.body)?;
+        let envelope = serde_json::to_value(Envelope {
+            index: self.index,
+            key: self.key.clone(),
+            segment: self.segment.clone(),
+            time: self.time.to_rfc3339_opts(SecondsFormat::Secs, true),
+            v: FORMAT,
+        })?;
+        if let (Some(all), serde_json::Value::Object(envelope)) = (value.as_object_mut(), envelope) {
+            // `key` of the envelope never collides: no body has a field of that name (a test holds it).
+            all.extend(envelope);
+        }
+        serde_json::to_string(&value)
+    }
+
+    /// Reads a line, without its newline. The bytes must be canonical.
+    pub fn read(line: &str) -> Result<Self, BadEntry> {
+        let value: serde_json::Value = serde_json::from_str(line).map_err(|_| BadEntry::Shape)?;
+        if serde_json::to_string(&value).ok().as_deref() != Some(line) {
+            return Err(BadEntry::NotCanonical);
+        }
+        let envelope: Envelope = serde_json::from_value(value.clone()).map_err(|_| BadEntry::Shape)?;
+        let kind = value.get("kind").and_then(serde_json::Value::as_str).ok_or(BadEntry::Shape)?.to_string();
+        let time = DateTime::parse_from_rfc3339(&envelope.time).map_err(|_| BadEntry::Time)?;
+        if !envelope.time.ends_with('Z') {
+            return Err(BadEntry::Time);
+        }
+        let body = match serde_json::from_value::<Body>(value) {
+            Ok(body) => body,
+            Err(_) if envelope.v == FORMAT && Body::is_known(&kind) => return Err(BadEntry::Kind(kind)),
+            Err(_) => Body::Unknown(kind),
+        };
+        Ok(Self {
+            index: envelope.index,
+            time: time.with_timezone(&Utc),
+            segment: envelope.segment,
+            key: envelope.key,
+            body,
+        })
+    }
+}
+
+impl Body {
+    /// The kinds of format 1.
+    pub const KINDS: [&'static str; 23] = [
+        "init",
+        "key-changed",
+        "policy-in-force",
+        "plan-made",
+        "approved",
+        "refused",
+        "resumed",
+        "run-started",
+        "batch-intended",
+        "outcome",
+        "settled",
+        "run-ended",
+        "ledger",
+        "hold-changed",
+        "pause-changed",
+        "finding",
+        "run-missed",
+        "request",
+        "review",
+        "shown",
+        "segment-sealed",
+        "segment-dropped",
+        "log-continued",
+    ];
+
+    fn is_known(kind: &str) -> bool {
+        Self::KINDS.contains(&kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(body: Body) -> Entry {
+        let time = DateTime::parse_from_rfc3339("2026-11-23T02:30:11Z").unwrap().with_timezone(&Utc);
+        Entry { index: 613, time, segment: segment_of(time), key: "log-1".into(), body }
+    }
+
+    #[test]
+    fn a_line_is_canonical_and_reads_back() {
+        let outcome = entry(Body::Outcome {
+            batch: BatchId::from_random([1; 8]),
+            rule: RuleId::new("old").unwrap(),
+            part: PartId::record(),
+            record: Digest([7; 32]),
+            result: Outcome::Erased,
+            children: [("orders".to_string(), 3)].into(),
+            pending: None,
+            recovered: false,
+        });
+        let line = outcome.line().unwrap();
+        assert_eq!(
+            line,
+            format!(
+                "{{\"batch\":\"batch-0101010101010101\",\"children\":{{\"orders\":3}},\"index\":613,\"key\":\"log-1\",\
+                 \"kind\":\"outcome\",\"part\":\"record\",\"record\":\"{}\",\"result\":\"erased\",\"rule\":\"old\",\
+                 \"segment\":\"2026-Q4\",\"time\":\"2026-11-23T02:30:11Z\",\"v\":1}}",
+                "07".repeat(32)
+            )
+        );
+        assert_eq!(Entry::read(&line), Ok(outcome));
+        assert_eq!(Entry::read(&line.replace(':', ": ")), Err(BadEntry::NotCanonical));
+        assert_eq!(Entry::read(&line.replace("\"rule\":\"old\",", "")), Err(BadEntry::Kind("outcome".into())));
+        assert_eq!(Entry::read("{}"), Err(BadEntry::Shape));
+    }
+
+    #[test]
+    fn a_later_kind_is_told_and_no_fault() {
+        let line = "{\"index\":1,\"key\":\"k\",\"kind\":\"witnessed\",\"more\":1,\"segment\":\"2027-Q1\",\
+                    \"time\":\"2027-01-01T00:00:00Z\",\"v\":2}";
+        assert_eq!(Entry::read(line).map(|entry| entry.body), Ok(Body::Unknown("witnessed".into())));
+    }
+
+    #[test]
+    fn segments_are_quarters() {
+        for (time, segment) in [("2026-01-01T00:00:00Z", "2026-Q1"), ("2026-12-31T23:59:59Z", "2026-Q4")] {
+            assert_eq!(segment_of(time.parse().unwrap()), segment);
+        }
+    }
+}

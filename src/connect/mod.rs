@@ -1,0 +1,287 @@
+//! Effects on other people's data: one object-safe contract, one implementation per kind of system.
+
+pub mod sql;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::codes::Code;
+use crate::domain::decide::{Fingerprint, Found};
+use crate::domain::digest::MacKey;
+use crate::domain::id::{BatchId, RuleId, SystemId};
+use crate::domain::outcome::{Outcome, Receipt};
+use crate::domain::rule::Rule;
+use crate::domain::value::Key;
+
+/// A system that holds data about persons.
+///
+/// The contract, which `tests/contract.rs` executes on every implementation:
+///
+/// 1. [`probe`](Self::probe), [`count`](Self::count), [`find`](Self::find), [`dependants`](Self::dependants) and
+///    [`server_now`](Self::server_now) never write.
+/// 2. `find` returns every selected record exactly once over its pages when nobody writes, in bounded memory. A
+///    preselection by date may only leave out what the decision would keep as not yet due.
+/// 3. `erase` touches only records of the batch, and of those only what the [`Judge`] lets go when it sees them again
+///    *locked in the erasing transaction*. Who is judged otherwise keeps its children.
+/// 4. `erase` twice is as good as once: what is gone already is [`Outcome::AlreadyGone`].
+/// 5. `erase` gives one receipt for each (item, part) of the batch, in order, or an error that says whether anything
+///    can have happened. Who cannot know says so and never guesses.
+/// 6. No retries inside. Errors carry an advice, and the engine decides.
+/// 7. No error, log line or finding carries a value, a key or an address.
+/// 8. A call whose future is dropped leaves no connection behind that answers the next question with this one's answer.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// What this kind of system can and cannot do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Which server, database and schema this really is: it enters the decision digest, so that a rule approved for
+    /// one database never runs on another.
+    async fn identity(&self) -> Result<String, ConnectError>;
+
+    /// The system's own present time.
+    async fn server_now(&self) -> Result<DateTime<Utc>, ConnectError>;
+
+    /// Looks at what the rule needs and finds: tables, columns and types, rights, indexes, foreign keys, triggers.
+    async fn probe(&self, rule: &Rule) -> Result<Probe, ConnectError>;
+
+    /// What the account may do beyond or short of what these rules need.
+    async fn probe_rights(&self, rules: &[&Rule]) -> Result<Vec<Finding>, ConnectError>;
+
+    /// The statements that give the account exactly the rights that these rules need.
+    async fn grants(&self, rules: &[&Rule]) -> Result<Vec<String>, ConnectError>;
+
+    /// How many records the whole collection has, selected or not.
+    async fn count(&self, rule: &Rule) -> Result<u64, ConnectError>;
+
+    /// The next page of selected records after a key, in key order.
+    async fn find(&self, query: &Query<'_>, after: Option<&Key>) -> Result<Page, ConnectError>;
+
+    /// How many child rows would go or change with these records, by table.
+    async fn dependants(&self, rule: &Rule, keys: &[Key]) -> Result<BTreeMap<String, u64>, ConnectError>;
+
+    /// Erases or anonymises a batch in one transaction where the system has them.
+    async fn erase(
+        &self,
+        batch: &Batch<'_>,
+        judge: &dyn Judge,
+        watch: &dyn CommitWatch,
+    ) -> Result<Vec<Receipt>, EraseError>;
+
+    /// What became of a batch whose answer was lost, as far as the system itself recorded it (a batch row, a
+    /// transaction's status).
+    async fn fate(&self, batch: &BatchId, ticket: Option<&str>) -> Result<Fate, ConnectError>;
+
+    /// Looks for records again, waiting for any transaction that still has them locked. One answer per item.
+    async fn locate(&self, rule: &Rule, items: &[Item]) -> Result<Vec<Presence>, ConnectError>;
+
+    /// Takes the system for one run, so that no second host runs on it. False: somebody else has it.
+    async fn claim(&self) -> Result<bool, ConnectError>;
+
+    /// Gives the system back.
+    async fn release(&self) -> Result<(), ConnectError>;
+
+    /// Reads a key that a person typed, in the types of the rule's key.
+    async fn parse_key(&self, rule: &Rule, parts: &[String]) -> Result<Key, ConnectError>;
+
+    /// The read-only statements by which anybody can count what the rule selects and what is due by a day.
+    async fn statements(&self, rule: &Rule, due_by: NaiveDate) -> Result<Vec<Described>, ConnectError>;
+}
+
+/// What a kind of system can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Single records can go.
+    pub erase_records: bool,
+    /// Fields can be anonymised.
+    pub anonymise: bool,
+    /// A batch happens wholly or not at all.
+    pub transactions: bool,
+}
+
+/// A statement for a person to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// What it counts.
+    pub purpose: String,
+    /// The statement.
+    pub text: String,
+}
+
+/// What a probe found about one rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The facts of the live schema that the rule touches, in a canonical text: columns with types, keys, foreign
+    /// keys and triggers concerned. It enters the decision digest.
+    pub facts: String,
+    /// What is wrong or worth knowing.
+    pub findings: Vec<Finding>,
+}
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The rule can't run.
+    Fault,
+    /// It can run, and somebody should look.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+/// Something that a live system shows about a rule or a system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Its stable code.
+    pub code: &'static Code,
+    /// How grave.
+    pub severity: Severity,
+    /// The key of the policy to underline, such as `rule.inactive.since.column`.
+    pub at: String,
+    /// What was found. Names of tables and columns, never values.
+    pub text: String,
+    /// What mends it.
+    pub remedy: String,
+}
+
+/// What to look for.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// Leave out what can't be due by this day. `None`: everything selected.
+    pub due_by: Option<NaiveDate>,
+    /// Whether the person's identities are wanted (only when there are holds).
+    pub identities: bool,
+    /// At most so many records.
+    pub limit: usize,
+}
+
+/// One page of records.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The records, in key order.
+    pub found: Vec<Found>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<Key>,
+}
+
+/// One record of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Item {
+    /// Its key.
+    pub key: Key,
+    /// As it was found.
+    pub fingerprint: Fingerprint,
+    /// The parts that are to go, by their place in the rule.
+    pub parts: Vec<usize>,
+}
+
+/// Records that go together.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// Its id, already on disk with its keys.
+    pub id: &'a BatchId,
+    /// The rule.
+    pub rule: &'a Rule,
+    /// The records.
+    pub items: &'a [Item],
+    /// The moment of the purge, for markers.
+    pub now: DateTime<Utc>,
+}
+
+/// Decides again inside the erasing transaction.
+pub trait Judge: Sync {
+    /// For each part of the item: whether it goes (`Ok`), or what it is instead. Called with the record as it is now,
+    /// locked; `found.identities` is filled where [`Judge::wants_identities`].
+    fn judge(&self, item: usize, found: &Found) -> Vec<(usize, Result<(), Outcome>)>;
+    /// Whether identities must be read.
+    fn wants_identities(&self) -> bool;
+}
+
+/// Stands between the last statement and COMMIT.
+pub trait CommitWatch: Sync {
+    /// Called once before COMMIT is sent, with the transaction's number where the system has one. It is on disk when
+    /// this returns; an error means ROLLBACK.
+    fn before_commit(&self, ticket: Option<&str>) -> std::io::Result<()>;
+    /// A named point between two statements: a place to be killed at in tests.
+    fn point(&self, name: &'static str);
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It was committed: what was to go is gone, by us.
+    Committed,
+    /// It was not, and never will be.
+    NotCommitted,
+    /// The system did not record it.
+    CannotTell,
+}
+
+/// Where a record is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// It is gone.
+    Gone,
+    /// It is there.
+    Here {
+        /// With the same fingerprint.
+        same: bool,
+        /// Whether each of the rule's parts is in final form.
+        done: Vec<bool>,
+    },
+    /// The system can't say.
+    CannotTell,
+}
+
+/// Keys that connectors need to make fingerprints and pseudonyms.
+#[derive(Debug, Clone)]
+pub struct FieldKeys {
+    /// For fingerprints.
+    pub fingerprint: MacKey,
+    /// For pseudonyms and other recipes that depend on the record.
+    pub pseudonym: MacKey,
+}
+
+/// What to do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    /// Try again later: it may pass by itself (unreachable, deadlock, lock time-out).
+    RetryLater,
+    /// Somebody must mend something first.
+    Fix,
+    /// Stop the rule: what was seen contradicts what was expected.
+    Stop,
+}
+
+/// Why a connector could not do something. It names no value, key or address.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("cannot {doing} in system `{system}`: {what}")]
+pub struct ConnectError {
+    /// The system.
+    pub system: SystemId,
+    /// What was being done, as a verb phrase.
+    pub doing: &'static str,
+    /// What the system said: its error number and our words for it, never its own text, which may quote values.
+    pub what: String,
+    /// What to do about it.
+    pub advice: Advice,
+    /// Whether the system could not be reached at all (exit code 69).
+    pub unreachable: bool,
+}
+
+/// How an erase can fail.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EraseError {
+    /// Nothing happened: the transaction was rolled back or never committed.
+    #[error("nothing was erased")]
+    NotDone(#[source] ConnectError),
+    /// The answer to COMMIT was lost: it may have happened.
+    #[error("the answer was lost")]
+    InDoubt(#[source] ConnectError),
+}
+
+/// A rule and its finding, for the places that collect them.
+pub type RuleFinding = (RuleId, Finding);

@@ -1,0 +1,207 @@
+//! What an SQL engine must give. Everything above is written once, in `connector`.
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::catalogue::{Column, Table};
+use crate::connect::Finding;
+use crate::domain::id::BatchId;
+use crate::domain::selection::TableName;
+use crate::domain::value::Scalar;
+
+/// A statement and its bound values. The text never holds a value from a record.
+#[derive(Clone, Default)]
+pub struct Statement {
+    /// The text, with the engine's placeholders.
+    pub text: String,
+    /// The values, in order.
+    pub values: Vec<Scalar>,
+}
+
+/// A row of a result.
+pub type Row = Vec<Scalar>;
+
+/// What went wrong, without the engine's own words: they may quote values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} ({code})")]
+pub struct SqlFault {
+    /// What it means.
+    pub kind: FaultKind,
+    /// The engine's number of it: SQLSTATE, error number.
+    pub code: String,
+}
+
+/// What a fault means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FaultKind {
+    /// No connection could be made.
+    #[error("the server can't be reached")]
+    Unreachable,
+    /// The account or its password was refused.
+    #[error("the server refused the account")]
+    Refused,
+    /// The connection broke: the answer to the last statement is lost.
+    #[error("the connection was lost")]
+    Lost,
+    /// A deadlock or serialisation failure: rolled back.
+    #[error("the server broke a deadlock")]
+    Deadlock,
+    /// A lock was not given in time.
+    #[error("a lock was not given in time")]
+    LockTimeout,
+    /// A statement took too long.
+    #[error("the statement took too long")]
+    StatementTimeout,
+    /// The account lacks a right.
+    #[error("the account lacks a right")]
+    NoRight,
+    /// The server takes no writes.
+    #[error("the server is read-only")]
+    ReadOnly,
+    /// A constraint forbids it.
+    #[error("a constraint of the table forbids it")]
+    Constraint,
+    /// A table or column is not there.
+    #[error("a table or column is not there")]
+    Schema,
+    /// The disk is full.
+    #[error("the server's disk is full")]
+    Full,
+    /// Something else.
+    #[error("the server refused")]
+    Other,
+}
+
+/// One connection. The task that owns it runs each statement to its end: time limits are the server's.
+#[async_trait]
+pub trait Session: Send {
+    /// Runs a statement that answers with rows.
+    async fn rows(&mut self, statement: &Statement) -> Result<Vec<Row>, SqlFault>;
+    /// Runs a statement that answers with a count: rows deleted, or rows *matched* by an UPDATE.
+    async fn execute(&mut self, statement: &Statement) -> Result<u64, SqlFault>;
+    /// Begins a transaction that writes: READ COMMITTED, or SQLite's IMMEDIATE.
+    async fn begin(&mut self) -> Result<(), SqlFault>;
+    /// The transaction's number, where the engine can later be asked what became of it. Called before COMMIT.
+    async fn ticket(&mut self) -> Result<Option<String>, SqlFault>;
+    /// Commits. [`FaultKind::Lost`] means that nobody knows.
+    async fn commit(&mut self) -> Result<(), SqlFault>;
+    /// Rolls back.
+    async fn rollback(&mut self) -> Result<(), SqlFault>;
+}
+
+/// Why a connection is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To read: the server is asked to refuse writes.
+    Read,
+    /// To erase.
+    Write,
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicketFate {
+    /// It was committed.
+    Committed,
+    /// It was rolled back.
+    Aborted,
+    /// It still runs.
+    Running,
+    /// Nobody knows any more.
+    Forgotten,
+}
+
+/// One engine, for one system.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// How this engine writes SQL.
+    fn dialect(&self) -> &dyn Dialect;
+    /// Makes a connection.
+    async fn connect(&self, purpose: Purpose) -> Result<Box<dyn Session>, SqlFault>;
+    /// A canonical text of which server and database this is (no password, no address of a person).
+    async fn identity(&self, session: &mut dyn Session) -> Result<String, SqlFault>;
+    /// The server's own present time.
+    async fn now(&self, session: &mut dyn Session) -> Result<DateTime<Utc>, SqlFault>;
+    /// What the catalogue says of a table, by its exact name; `None` where there is none.
+    async fn table(&self, session: &mut dyn Session, name: &TableName) -> Result<Option<Table>, SqlFault>;
+    /// Findings about the server as a whole (`binlog_format = STATEMENT`, ...), under `system.NAME`.
+    async fn server_findings(&self, session: &mut dyn Session) -> Result<Vec<Finding>, SqlFault>;
+    /// What the account may do: findings about rights that lack and rights that are surplus, for these needs.
+    async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault>;
+    /// The statements that give the account exactly these rights.
+    fn grants(&self, needs: &[Need]) -> Vec<String>;
+    /// Takes the system-wide lock on this session; false if another session has it.
+    async fn claim(&self, session: &mut dyn Session) -> Result<bool, SqlFault>;
+    /// Whether *another* session (that of the run) still has the lock, asked from this one before COMMIT.
+    async fn still_claimed(&self, session: &mut dyn Session) -> Result<bool, SqlFault>;
+    /// Gives the lock back.
+    async fn release(&self, session: &mut dyn Session) -> Result<(), SqlFault>;
+    /// What became of a transaction, by its ticket.
+    async fn ticket_fate(&self, session: &mut dyn Session, ticket: &str) -> Result<TicketFate, SqlFault>;
+    /// Makes the table `bewaard_batch` where it is missing (see `System::batch_table`).
+    fn create_batch_table(&self) -> Statement;
+    /// The row that proves a batch, to be written in its transaction.
+    fn insert_batch_row(&self, batch: &BatchId) -> Statement;
+    /// Asks for that row.
+    fn find_batch_row(&self, batch: &BatchId) -> Statement;
+}
+
+/// A right that a rule needs on one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The table.
+    pub table: TableName,
+    /// To read it.
+    pub select: bool,
+    /// To delete rows of it.
+    pub delete: bool,
+    /// To write these columns of it.
+    pub update: Vec<String>,
+    /// To lock its rows (MariaDB and PostgreSQL want a writing right for it).
+    pub lock: bool,
+    /// The rule's key of the policy, to underline.
+    pub at: String,
+}
+
+/// How an engine writes SQL. Names come from the catalogue only, and are quoted; values are bound.
+pub trait Dialect: Send + Sync {
+    /// A quoted name.
+    fn name(&self, name: &str) -> String;
+    /// A quoted table.
+    fn table(&self, name: &TableName) -> String;
+    /// The `n`th placeholder (from 1), cast so that the value is compared as the column's own type and collation.
+    fn bound(&self, n: usize, column: &Column) -> String;
+    /// An expression that gives a column as a canonical [`Scalar`]: `alias.column`, already quoted, is `expression`.
+    fn read(&self, expression: &str, column: &Column) -> String;
+    /// `(columns) IN (placeholders)` in the form that this engine serves from an index; `first` is the first
+    /// placeholder's number. One entry of `columns` is (expression, column).
+    fn key_in(&self, columns: &[(String, &Column)], keys: usize, first: usize) -> String;
+    /// `columns > placeholders` in key order, in the form that this engine serves from an index.
+    fn key_after(&self, columns: &[(String, &Column)], first: usize) -> String;
+    /// What locks the rows of a SELECT until the end of the transaction; empty where the transaction has them all.
+    fn lock(&self) -> &'static str;
+    /// A text literal of the policy.
+    fn text_literal(&self, text: &str) -> String;
+    /// A literal of the policy cast to a column's type, for columns that take no plain text (dates, uuids).
+    fn literal_for(&self, text: &str, column: &Column) -> String;
+    /// `expression < day` for a clock column of a date type, generous where zones matter. `None` where this engine
+    /// or type gives no safe order (text, dynamic types).
+    fn before_day(&self, expression: &str, column: &Column, day: NaiveDate) -> Option<String>;
+    /// The text of a present moment that a column takes, for markers.
+    fn moment(&self, now: DateTime<Utc>, column: &Column) -> Scalar;
+    /// At most this many bound values in one statement.
+    fn max_bound(&self) -> usize;
+}
+
+impl std::fmt::Debug for Statement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Statement({}, {} values)", self.text, self.values.len())
+    }
+}
+
+impl Statement {
+    /// A statement without values.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), values: Vec::new() }
+    }
+}

@@ -1,0 +1,189 @@
+//! Why is this erased, and why is that kept? The one answer, for the preview, the run and the explanation alike.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::clock::{Reading, newest};
+use super::hold::Holds;
+use super::identity::Identity;
+use super::rule::{Action, Ground, Part, Rule};
+use super::term::{FinancialYear, due_day};
+use super::value::Key;
+
+/// A digest by which a record is known again: unchanged since it was found, or not. Opaque to the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fingerprint(pub Vec<u8>);
+
+/// A record as a connector found it: what the decision needs and nothing else.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its key.
+    pub key: Key,
+    /// What each of [`Rule::sources`] says, in that order; of related rows the newest.
+    pub clocks: Vec<Reading>,
+    /// Whether the selection's protection applies.
+    pub protected: bool,
+    /// Whether each of [`Rule::parts`] is in final form already, in that order.
+    pub done: Vec<bool>,
+    /// The person's identities, where the rule names fields for them and they were asked for.
+    pub identities: Vec<Identity>,
+    /// To know it again by.
+    pub fingerprint: Fingerprint,
+}
+
+/// What the decision is made against.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The cut-off day: what is due on or before it is due. A day in the policy's zone.
+    pub today: NaiveDate,
+    /// The firm's financial year.
+    pub year: FinancialYear,
+}
+
+/// Why a part stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeepReason {
+    /// Its term has not passed.
+    NotYetDue,
+    /// A hold binds it.
+    Held,
+    /// The selection's protection applies.
+    Protected,
+    /// It has no clock value.
+    NoClock,
+    /// Its clock is a zero date.
+    ZeroDate,
+    /// Its clock lacks a month or a day.
+    PartialDate,
+    /// Its clock lies in the future.
+    FutureDate,
+    /// Its clock lies before 2 January 1970 or is infinite.
+    ImplausibleDate,
+    /// Its clock can't be read in the declared format.
+    UnreadableDate,
+}
+
+impl KeepReason {
+    /// Every reason, in the order of reports.
+    pub const ALL: [Self; 9] = [
+        Self::NotYetDue,
+        Self::Held,
+        Self::Protected,
+        Self::NoClock,
+        Self::ZeroDate,
+        Self::PartialDate,
+        Self::FutureDate,
+        Self::ImplausibleDate,
+        Self::UnreadableDate,
+    ];
+
+    /// Whether somebody must decide, since no term will ever end this.
+    pub fn needs_decision(self) -> bool {
+        !matches!(self, Self::NotYetDue | Self::Held | Self::Protected)
+    }
+
+    /// The word for it in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotYetDue => "not-yet-due",
+            Self::Held => "held",
+            Self::Protected => "protected",
+            Self::NoClock => "no-clock",
+            Self::ZeroDate => "zero-date",
+            Self::PartialDate => "partial-date",
+            Self::FutureDate => "future-date",
+            Self::ImplausibleDate => "implausible-date",
+            Self::UnreadableDate => "unreadable-date",
+        }
+    }
+}
+
+/// The verdict on one part of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes; it has been due since the start of this day.
+    Due(NaiveDate),
+    /// It stays.
+    Kept(KeepReason),
+    /// Nothing is left to do: its fields are in final form, or the whole record is due.
+    Settled,
+}
+
+/// What one ground says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroundVerdict {
+    /// It keeps until the start of this day. `None`: for ever, beyond the calendar.
+    Until(Option<NaiveDate>),
+    /// The record has nothing that this optional ground counts from.
+    DoesNotApply,
+    /// Its clock can't say.
+    NoAnswer(KeepReason),
+}
+
+/// Judges each part of a record, in the order of the rule's parts.
+///
+/// A part is due when its longest ground has passed. A hold or a protection keeps all parts; a clock that can't say
+/// keeps its part. Where the whole record is due, its other parts are settled with it.
+pub fn decide(rule: &Rule, found: &Found, holds: &Holds, moment: Moment) -> Vec<Verdict> {
+    let stays = if found.protected {
+        Some(KeepReason::Protected)
+    } else {
+        let collection = rule.selection.collection();
+        holds.find(&rule.id, &rule.system, &collection, &found.key, &found.identities).map(|_| KeepReason::Held)
+    };
+    let verdict = |(place, part): (usize, &Part)| match (found.done.get(place), stays) {
+        (Some(true), _) if !part.is_record() => Verdict::Settled,
+        (_, Some(reason)) => Verdict::Kept(reason),
+        (_, None) => judge_part(rule, part, found, moment),
+    };
+    let mut verdicts: Vec<Verdict> = rule.parts.iter().enumerate().map(verdict).collect();
+    let goes = rule
+        .parts
+        .iter()
+        .zip(&verdicts)
+        .any(|(part, verdict)| matches!((&part.action, verdict), (Action::Delete, Verdict::Due(_))));
+    if goes {
+        for (part, verdict) in rule.parts.iter().zip(&mut verdicts) {
+            if !part.is_record() {
+                *verdict = Verdict::Settled;
+            }
+        }
+    }
+    verdicts
+}
+
+fn judge_part(rule: &Rule, part: &Part, found: &Found, moment: Moment) -> Verdict {
+    let mut longest: Option<NaiveDate> = None;
+    let mut unanswered: Option<KeepReason> = None;
+    for ground in &part.grounds {
+        match judge_ground(rule, ground, &found.clocks, moment) {
+            GroundVerdict::Until(Some(day)) => longest = longest.max(Some(day)),
+            GroundVerdict::Until(None) => return Verdict::Kept(KeepReason::NotYetDue),
+            GroundVerdict::DoesNotApply => {}
+            GroundVerdict::NoAnswer(reason) => unanswered = unanswered.max(Some(reason)),
+        }
+    }
+    match (unanswered, longest) {
+        (Some(reason), _) => Verdict::Kept(reason),
+        (None, None) => Verdict::Kept(KeepReason::NoClock),
+        (None, Some(day)) if day <= moment.today => Verdict::Due(day),
+        (None, Some(_)) => Verdict::Kept(KeepReason::NotYetDue),
+    }
+}
+
+/// What one ground says of one record, given what the rule's clock sources say of it.
+pub fn judge_ground(_rule: &Rule, ground: &Ground, clocks: &[Reading], moment: Moment) -> GroundVerdict {
+    let reading = newest(ground.clock.iter().map(|place| clocks.get(*place).copied().unwrap_or(Reading::Unreadable)));
+    let reason = match reading {
+        Reading::Day(day) if day > moment.today => KeepReason::FutureDate,
+        Reading::Day(day) => return GroundVerdict::Until(due_day(day, ground.keep, ground.from, moment.year)),
+        Reading::Absent | Reading::Zero if ground.optional => return GroundVerdict::DoesNotApply,
+        Reading::Absent => KeepReason::NoClock,
+        Reading::Zero => KeepReason::ZeroDate,
+        Reading::Partial => KeepReason::PartialDate,
+        Reading::Implausible => KeepReason::ImplausibleDate,
+        Reading::Unreadable => KeepReason::UnreadableDate,
+    };
+    GroundVerdict::NoAnswer(reason)
+}

@@ -1,0 +1,131 @@
+//! A rule: system, selection, person and one or more parts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{GroundId, PartId, RuleId, SystemId};
+use super::identity::IdentityKind;
+use super::recipe::Recipes;
+use super::selection::{ClockSource, Field, Selection};
+use super::term::{Alignment, Term};
+
+/// One rule, checked as far as text alone allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// `[rule.NAME]`.
+    pub id: RuleId,
+    /// The system that it is about.
+    pub system: SystemId,
+    /// Which records.
+    pub selection: Selection,
+    /// The fields by which a person is known in these records.
+    pub person: BTreeMap<IdentityKind, Field>,
+    /// Every clock source that a ground asks for, once.
+    pub sources: Vec<ClockSource>,
+    /// What goes when. At most one part is for the whole record; each part has at least one ground.
+    pub parts: Vec<Part>,
+    /// How much may go.
+    pub limits: Limits,
+    /// When it runs, as cron writes it, in the policy's zone. `None`: only by hand.
+    pub schedule: Option<String>,
+}
+
+/// The whole record or some of its fields, the grounds to keep it, and what then becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// `[rule.NAME.part.NAME]`, or `record`.
+    pub id: PartId,
+    /// What it is about.
+    pub action: Action,
+    /// Grounds to keep it; the longest wins.
+    pub grounds: Vec<Ground>,
+}
+
+impl Part {
+    /// Whether this part is the whole record.
+    pub fn is_record(&self) -> bool {
+        matches!(self.action, Action::Delete)
+    }
+}
+
+/// What becomes of a part that is due. Only the whole record is deleted; only fields are anonymised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// The record goes.
+    Delete,
+    /// The fields are anonymised; the record stays.
+    Anonymise(Recipes),
+}
+
+/// A ground to keep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ground {
+    /// `ground.NAME`, or `term` in the short form.
+    pub id: GroundId,
+    /// The clock: the newest of these [`Rule::sources`].
+    pub clock: Vec<usize>,
+    /// How long after the clock.
+    pub keep: Term,
+    /// From the end of which period.
+    pub from: Alignment,
+    /// Why: free text of the firm, or an id of the catalogue of grounds.
+    pub because: Because,
+    /// A record without any value in this clock lacks this ground, instead of having no clock.
+    pub optional: bool,
+}
+
+/// The reason that the firm states for a term (AP: terms and the reasoning are written down).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Because {
+    /// The firm's own words.
+    Text(String),
+    /// An entry of the shipped catalogue of grounds (`config/grounds/nl.toml`).
+    Catalogue {
+        /// Its id, such as `nl.awr-52`.
+        id: String,
+        /// Its title.
+        title: String,
+    },
+}
+
+impl std::fmt::Display for Because {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.pad(text),
+            Self::Catalogue { id, title } => f.pad(&format!("{title} ({id})")),
+        }
+    }
+}
+
+/// How much a rule may purge. `per_run` paces; the others are judged on all that is due, before `per_run`, and
+/// refuse the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Records in one run, oldest first.
+    pub per_run: u64,
+    /// At most this part of the collection's records may be due, in thousandths of a per cent.
+    pub share: Option<u64>,
+    /// At most this many may be due.
+    pub max: Option<u64>,
+    /// At most this many times the largest of the last five settled plans may be due.
+    pub change: Option<u64>,
+}
+
+/// One hundred per cent in the unit of [`Limits::share`].
+pub const WHOLE_SHARE: u64 = 100_000;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { per_run: 10_000, share: Some(WHOLE_SHARE / 10), max: None, change: None }
+    }
+}
+
+impl Rule {
+    /// The part for the whole record.
+    pub fn record_part(&self) -> Option<&Part> {
+        self.parts.iter().find(|part| part.is_record())
+    }
+}

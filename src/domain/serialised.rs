@@ -1,0 +1,1 @@
+//! PHP-serialised values, rewritten with the right lengths.

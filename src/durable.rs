@@ -1,0 +1,71 @@
+//! The one writer of files that we own. What it returns from is on the disk.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Mode of what only we may read.
+pub const PRIVATE: u32 = 0o600;
+/// Mode of what everybody may read.
+pub const PUBLIC: u32 = 0o644;
+
+/// Writes a whole file so that a crash leaves the old one or the new one, never a part: a temporary file in
+/// `scratch` (a folder of the same file system), `fsync`, rename, `fsync` of the folder.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32, scratch: &Path) -> io::Result<()> {
+    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut temporary = name.to_os_string();
+    temporary.push(format!(".{}.new", std::process::id()));
+    let temporary = scratch.join(temporary);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    #[expect(clippy::disallowed_methods, reason = "this is the edge that the others are sent to")]
+    fs::rename(&temporary, path)?;
+    sync_parent(path)
+}
+
+/// Writes a new file and refuses one that exists.
+pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    sync_parent(path)
+}
+
+/// Opens a file to append to; it is made if it is not there.
+pub fn appender(path: &Path, mode: u32) -> io::Result<File> {
+    let new = !path.exists();
+    let file = OpenOptions::new().append(true).create(true).mode(mode).open(path)?;
+    if new {
+        sync_parent(path)?;
+    }
+    Ok(file)
+}
+
+/// Removes a file; one that is not there is as good as removed.
+pub fn remove(path: &Path) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "this is the edge that the others are sent to")]
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_parent(path),
+    }
+}
+
+/// Makes a folder and those above it; 0700 for what is private.
+pub fn folder(path: &Path, private: bool) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(if private { 0o700 } else { 0o755 }).create(path)
+}
+
+/// Puts a folder's list of names on the disk.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+        _ => sync_folder(Path::new(".")),
+    }
+}

@@ -1,0 +1,3 @@
+//! The bewaard command.
+
+fn main() {}
