@@ -187,3 +187,7 @@ pub fn judge_ground(_rule: &Rule, ground: &Ground, clocks: &[Reading], moment: M
     };
     GroundVerdict::NoAnswer(reason)
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;
