@@ -251,6 +251,8 @@ proptest! {
         for (part, verdict) in rule.parts.iter().zip(decide(&rule, &found, &no_holds(), moment)) {
             let Verdict::Due(due) = verdict else { continue };
             prop_assert!(due <= moment.today);
+            let eve = Moment { today: due.pred_opt().unwrap(), ..moment };
+            prop_assert!(!decide(&rule, &found, &no_holds(), eve).iter().zip(&rule.parts).any(|(v, p)| p.id == part.id && is_due(*v)));
             let mut applies = false;
             for ground in &part.grounds {
                 for place in &ground.clock {
