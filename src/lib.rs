@@ -9,6 +9,7 @@
 //! Start in [`domain::decide`]: why is this erased, and why is that kept?
 
 pub mod audit;
+pub mod cli;
 pub mod codes;
 #[cfg(feature = "systems")]
 pub mod connect;

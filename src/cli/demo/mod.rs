@@ -1,0 +1,3 @@
+//! `bewaard demo`: a firm to try everything on.
+
+pub mod firm;
