@@ -47,8 +47,8 @@ pub async fn build(folder: &Path, today: NaiveDate) -> Result<Truth, DemoError> 
 
 /// Counts what is in the firm's databases, and what is due in them, on any day.
 pub async fn count(folder: &Path, today: NaiveDate) -> Result<Truth, DemoError> {
-    let mut webshop = open(&folder.join(WEBSHOP), false).await?;
-    let mut crm = open(&folder.join(CRM), false).await?;
+    let mut webshop = open(&folder.join(WEBSHOP)).await?;
+    let mut crm = open(&folder.join(CRM)).await?;
     let truth = truth::count(&mut webshop, &mut crm, today).await?;
     webshop.close().await?;
     crm.close().await?;
@@ -67,9 +67,8 @@ async fn fill_crm(path: &Path, today: NaiveDate) -> Result<(), DemoError> {
     finish(to).await
 }
 
-async fn open(path: &Path, create: bool) -> Result<SqliteConnection, sqlx::Error> {
-    let options = SqliteConnectOptions::new().filename(path).create_if_missing(create).foreign_keys(false);
-    options.journal_mode(SqliteJournalMode::Delete).connect().await
+async fn open(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    SqliteConnectOptions::new().filename(path).read_only(true).connect().await
 }
 
 async fn create(path: &Path) -> Result<SqliteConnection, DemoError> {
