@@ -47,7 +47,7 @@ fn the_firm_is_large_and_untidy_and_its_truth_is_what_the_domain_says() {
         is_large(&truth);
         is_untidy(folder, &truth).await;
         agrees_with_the_domain(folder, &truth).await;
-        for day in ["2027-01-01", "2027-02-28", "2027-03-01", "2028-02-29", "2029-03-01"] {
+        for day in ["2027-03-01", "2028-02-29"] {
             let then = count(folder, day.parse().unwrap()).await.unwrap();
             agrees_with_the_domain(folder, &then).await;
         }
