@@ -1,0 +1,179 @@
+//! Child rows: reading them level by level, and counting them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::engine::{Session, Statement};
+use super::records::{ReadFault, Reader, aliased, chunk_size, flat, usable_key};
+use super::relate::{Link, Node, NodeAction};
+use super::resolve::{RECORD, RELATED};
+use crate::domain::value::{Key, Scalar};
+
+/// One row of a node.
+#[derive(Clone)]
+pub(super) struct ChildRow {
+    /// Its key; empty where its table has none.
+    pub(super) key: Key,
+    /// The values of its referring columns.
+    pub(super) reference: Vec<Scalar>,
+    /// The values of the columns that would be anonymised.
+    pub(super) values: Vec<Scalar>,
+    /// The item of the batch that it belongs to.
+    pub(super) owner: usize,
+    /// How deep it hangs below another row of its own table.
+    pub(super) level: usize,
+}
+
+/// The rows of each node, in the order of the nodes. Those of the first node are the records themselves and the rows
+/// of their own table that hang below them.
+pub(super) struct Below {
+    pub(super) rows: Vec<Vec<ChildRow>>,
+}
+
+impl Reader<'_> {
+    /// Reads every row that belongs to these records.
+    pub(super) async fn below(
+        &self,
+        session: &mut dyn Session,
+        roots: &[(usize, &Key)],
+        lock: bool,
+    ) -> Result<Below, ReadFault> {
+        let root = |(owner, key): &(usize, &Key)| ChildRow {
+            key: (*key).clone(),
+            reference: Vec::new(),
+            values: Vec::new(),
+            owner: *owner,
+            level: 0,
+        };
+        let mut rows: Vec<Vec<ChildRow>> = Vec::new();
+        for (place, node) in self.resolved.nodes.iter().enumerate() {
+            let mut own = match (node.parent, &node.link) {
+                (Some(parent), Some(link)) => {
+                    let above = rows.get(parent).map_or(&[][..], Vec::as_slice);
+                    self.rows_of(session, place, link, above, lock).await?
+                }
+                _ => roots.iter().map(root).collect(),
+            };
+            self.descend(session, place, &mut own, lock).await?;
+            rows.push(own);
+        }
+        Ok(Below { rows })
+    }
+
+    /// The rows of a node below rows of the node above; each row once.
+    pub(super) async fn rows_of(
+        &self,
+        session: &mut dyn Session,
+        place: usize,
+        link: &Link,
+        above: &[ChildRow],
+        lock: bool,
+    ) -> Result<Vec<ChildRow>, ReadFault> {
+        let Some(node) = self.resolved.nodes.get(place) else { return Ok(Vec::new()) };
+        let parent_key = match node.parent.and_then(|parent| self.resolved.nodes.get(parent)) {
+            Some(parent) if link.table.name != node.table.name || !is_loop(node, link) => parent,
+            _ => node,
+        };
+        let owners: HashMap<&[Scalar], (usize, usize)> =
+            above.iter().map(|row| (row.key.0.as_slice(), (row.owner, row.level))).collect();
+        let keys: Vec<&Key> = above.iter().map(|row| &row.key).collect();
+        let mut out: Vec<ChildRow> = Vec::new();
+        let mut seen: HashMap<Key, usize> = HashMap::new();
+        for chunk in keys.chunks(chunk_size(self.dialect, parent_key.key.len())) {
+            let statement = self.rows_statement(node, parent_key, link, chunk, lock);
+            for row in session.rows(&statement).await? {
+                let mut rest = row.into_iter();
+                let parent: Vec<Scalar> = rest.by_ref().take(parent_key.key.len()).collect();
+                let Some((owner, level)) = owners.get(parent.as_slice()).copied() else { continue };
+                let key: Vec<Scalar> = rest.by_ref().take(node.key.len()).collect();
+                let key = usable_key(&key)?;
+                let is_self = is_loop(node, link) && key.0 == parent;
+                let reference = rest.by_ref().take(link.on.len()).collect();
+                if is_self || (!node.key.is_empty() && seen.insert(key.clone(), owner).is_some()) {
+                    continue;
+                }
+                let level = if is_loop(node, link) { level + 1 } else { 0 };
+                out.push(ChildRow { key, reference, values: rest.collect(), owner, level });
+            }
+        }
+        Ok(out)
+    }
+
+    fn rows_statement(&self, node: &Node, above: &Node, link: &Link, keys: &[&Key], lock: bool) -> Statement {
+        let dialect = self.dialect;
+        let parent = aliased(dialect, RECORD, &above.key);
+        let read = |alias: &str, column| dialect.read(&format!("{alias}.{}", dialect.name(name_of(column))), column);
+        let mut items: Vec<String> = above.key.iter().map(|column| read(RECORD, column)).collect();
+        items.extend(node.key.iter().chain(&link.on).map(|column| read(RELATED, column)));
+        if let NodeAction::Anonymise(fields) = &node.action {
+            items.extend(fields.iter().map(|(column, _)| read(RELATED, column)));
+        }
+        let text = format!(
+            "SELECT {} FROM {} {RECORD} JOIN {} {RELATED} ON {} WHERE {}{}",
+            items.join(", "),
+            dialect.table(&above.table.name),
+            dialect.table(&link.table.name),
+            link.joined(dialect, RECORD),
+            dialect.key_in(&parent, keys.len(), 1),
+            if lock { dialect.lock() } else { "" }
+        );
+        Statement { text, values: flat(keys) }
+    }
+
+    /// Follows a table's references to itself, level by level, until nothing new is found.
+    async fn descend(
+        &self,
+        session: &mut dyn Session,
+        place: usize,
+        rows: &mut Vec<ChildRow>,
+        lock: bool,
+    ) -> Result<(), ReadFault> {
+        let Some(node) = self.resolved.nodes.get(place).filter(|node| !node.loops.is_empty()) else { return Ok(()) };
+        let mut known: HashMap<Key, usize> = rows.iter().enumerate().map(|(at, row)| (row.key.clone(), at)).collect();
+        let mut frontier: Vec<ChildRow> = rows.clone();
+        while !frontier.is_empty() {
+            let mut next = Vec::new();
+            for link in &node.loops {
+                for found in self.rows_of(session, place, link, &frontier, lock).await? {
+                    match known.get(&found.key).copied() {
+                        None => {
+                            known.insert(found.key.clone(), rows.len());
+                            rows.push(found.clone());
+                            next.push(found);
+                        }
+                        // Already known, and deeper than it seemed. A circle of rows ends at the number of rows.
+                        Some(at) => {
+                            let most = rows.len();
+                            if let Some(row) = rows.get_mut(at).filter(|row| row.level < found.level && found.level < most) {
+                                row.level = found.level;
+                                next.push(row.clone());
+                            }
+                        }
+                    }
+                }
+            }
+            frontier = next;
+        }
+        Ok(())
+    }
+
+    /// How many rows go or change with each record, by the table's name.
+    pub(super) fn tally(&self, below: &Below, records: usize) -> HashMap<usize, BTreeMap<String, u64>> {
+        let mut out: HashMap<usize, BTreeMap<String, u64>> = HashMap::new();
+        for (place, (node, rows)) in self.resolved.nodes.iter().zip(&below.rows).enumerate() {
+            let skipped = if place == 0 { records } else { 0 };
+            for row in rows.iter().skip(skipped) {
+                *out.entry(row.owner).or_default().entry(node.label.clone()).or_default() += 1;
+            }
+        }
+        out
+    }
+}
+
+fn name_of(column: &super::catalogue::Column) -> &str {
+    &column.name
+}
+
+/// Whether a link is one of the node's references to itself.
+pub(super) fn is_loop(node: &Node, link: &Link) -> bool {
+    node.loops.iter().any(|one| std::ptr::eq(one, link))
+}

@@ -1,0 +1,300 @@
+//! The contract of `connect`, implemented once for every SQL engine.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use tokio::sync::Mutex;
+
+use super::engine::{Engine, Purpose, SqlFault, Statement, TicketFate};
+use super::erase::{self, Eraser};
+use super::fault;
+use super::records::Reader;
+use super::resolve::{self, Resolved};
+use super::sessions::{Lease, Slot};
+use super::tables;
+use crate::connect::{
+    Advice, Batch, Capabilities, CommitWatch, ConnectError, Connector, Described, EraseError, Fate, FieldKeys, Finding,
+    Item, Judge, Page, Presence, Probe, Query,
+};
+use crate::domain::id::{BatchId, RuleId, SystemId};
+use crate::domain::outcome::Receipt;
+use crate::domain::rule::Rule;
+use crate::domain::value::{Key, Scalar};
+
+/// A database, through its engine.
+pub struct SqlConnector {
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) system: SystemId,
+    pub(super) zone: Tz,
+    pub(super) keys: FieldKeys,
+    pub(super) batch_table: bool,
+    pub(super) read: Slot,
+    write: Slot,
+    lock: Slot,
+    cache: Mutex<HashMap<RuleId, (Rule, Arc<Resolved>)>>,
+}
+
+impl std::fmt::Debug for SqlConnector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SqlConnector({})", self.system)
+    }
+}
+
+impl SqlConnector {
+    /// A connector that has connected to nothing yet.
+    pub fn new(engine: Box<dyn Engine>, system: SystemId, zone: Tz, keys: FieldKeys, batch_table: bool) -> Self {
+        Self {
+            engine,
+            system,
+            zone,
+            keys,
+            batch_table,
+            read: Slot::new(Purpose::Read),
+            write: Slot::new(Purpose::Write),
+            lock: Slot::new(Purpose::Write),
+            cache: Mutex::new(HashMap::new()),
+        }
+    }
+
+    pub(super) fn sql(&self, doing: &'static str) -> impl Fn(SqlFault) -> ConnectError + '_ {
+        move |found| fault::from_sql(&self.system, doing, &found)
+    }
+
+    pub(super) async fn reading(&self, doing: &'static str) -> Result<Lease<'_>, ConnectError> {
+        self.read.lease(self.engine.as_ref()).await.map_err(self.sql(doing))
+    }
+
+    /// The rule held against the catalogue; kept until the next probe.
+    pub(super) async fn resolved(&self, rule: &Rule, doing: &'static str) -> Result<Arc<Resolved>, ConnectError> {
+        let mut cache = self.cache.lock().await;
+        if let Some((known, resolved)) = cache.get(&rule.id)
+            && known == rule
+        {
+            return Ok(Arc::clone(resolved));
+        }
+        let mut lease = self.reading(doing).await?;
+        let tables =
+            tables::gather(self.engine.as_ref(), lease.session(), rule).await.map_err(self.sql(doing))?;
+        lease.keep();
+        let (resolved, findings) = resolve::resolve(rule, &tables, self.engine.dialect(), self.zone);
+        let resolved = Arc::new(resolved.ok_or_else(|| fault::from_findings(&self.system, doing, &findings))?);
+        cache.insert(rule.id.clone(), (rule.clone(), Arc::clone(&resolved)));
+        Ok(resolved)
+    }
+
+    /// Forgets what the catalogue said of a rule.
+    pub(super) async fn forget(&self, rule: &Rule) {
+        self.cache.lock().await.remove(&rule.id);
+    }
+
+    pub(super) fn reader<'a>(&'a self, rule: &'a Rule, resolved: &'a Resolved) -> Reader<'a> {
+        Reader { dialect: self.engine.dialect(), rule, resolved, keys: &self.keys, zone: self.zone }
+    }
+
+    async fn erase_on(
+        &self,
+        batch: &Batch<'_>,
+        judge: &dyn Judge,
+        watch: &dyn CommitWatch,
+    ) -> Result<Vec<Receipt>, EraseError> {
+        let resolved = self.resolved(batch.rule, erase::DOING).await.map_err(EraseError::NotDone)?;
+        let not_done = |found: SqlFault| EraseError::NotDone(fault::from_sql(&self.system, erase::DOING, &found));
+        let mut lease = self.write.lease(self.engine.as_ref()).await.map_err(not_done)?;
+        if self.batch_table {
+            lease.session().execute(&self.engine.create_batch_table()).await.map_err(not_done)?;
+        }
+        let eraser = Eraser {
+            reader: self.reader(batch.rule, &resolved),
+            engine: self.engine.as_ref(),
+            system: &self.system,
+            batch,
+            judge,
+            watch,
+            batch_row: self.batch_table,
+        };
+        let (result, reusable) = eraser.run(lease.session()).await;
+        if reusable {
+            lease.keep();
+        } else {
+            // What failed may have failed because the tables are no longer those that we read.
+            self.forget(batch.rule).await;
+        }
+        result
+    }
+}
+
+#[async_trait]
+impl Connector for SqlConnector {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { erase_records: true, anonymise: true, transactions: true }
+    }
+
+    async fn identity(&self) -> Result<String, ConnectError> {
+        let doing = "ask which database this is";
+        let mut lease = self.reading(doing).await?;
+        let identity = self.engine.identity(lease.session()).await.map_err(self.sql(doing))?;
+        lease.keep();
+        Ok(identity)
+    }
+
+    async fn server_now(&self) -> Result<DateTime<Utc>, ConnectError> {
+        let doing = "ask the server's time";
+        let mut lease = self.reading(doing).await?;
+        let now = self.engine.now(lease.session()).await.map_err(self.sql(doing))?;
+        lease.keep();
+        Ok(now)
+    }
+
+    async fn probe(&self, rule: &Rule) -> Result<Probe, ConnectError> {
+        self.probe_rule(rule).await
+    }
+
+    async fn probe_rights(&self, rules: &[&Rule]) -> Result<Vec<Finding>, ConnectError> {
+        self.rights_of(rules).await
+    }
+
+    async fn grants(&self, rules: &[&Rule]) -> Result<Vec<String>, ConnectError> {
+        self.grants_for(rules).await
+    }
+
+    async fn count(&self, rule: &Rule) -> Result<u64, ConnectError> {
+        let doing = "count the records";
+        let resolved = self.resolved(rule, doing).await?;
+        let mut lease = self.reading(doing).await?;
+        let text = format!("SELECT COUNT(*) FROM {}", self.engine.dialect().table(&resolved.table.name));
+        let rows = lease.session().rows(&Statement::plain(text)).await.map_err(self.sql(doing))?;
+        lease.keep();
+        let count = rows.first().and_then(|row| row.first()).and_then(|value| match value {
+            Scalar::Int(number) => u64::try_from(*number).ok(),
+            Scalar::UInt(number) => Some(*number),
+            other => other.as_text().and_then(|text| text.parse().ok()),
+        });
+        count.ok_or_else(|| fault::own(&self.system, doing, "the server gave no number".into(), Advice::Stop))
+    }
+
+    async fn find(&self, query: &Query<'_>, after: Option<&Key>) -> Result<Page, ConnectError> {
+        let doing = "read records";
+        let resolved = self.resolved(query.rule, doing).await?;
+        let reader = self.reader(query.rule, &resolved);
+        let mut lease = self.reading(doing).await?;
+        let limit = query.limit.max(1);
+        let records = reader
+            .page(lease.session(), after, query.due_by, query.identities, limit)
+            .await
+            .map_err(|found| fault::from_read(&self.system, doing, &found))?;
+        lease.keep();
+        let next = if records.len() == limit { records.last().map(|record| record.key.clone()) } else { None };
+        Ok(Page { found: records.iter().map(|record| reader.found(record)).collect(), next })
+    }
+
+    async fn dependants(&self, rule: &Rule, keys: &[Key]) -> Result<BTreeMap<String, u64>, ConnectError> {
+        let doing = "count child rows";
+        let resolved = self.resolved(rule, doing).await?;
+        let mut out: BTreeMap<String, u64> =
+            resolved.nodes.iter().skip(1).map(|node| (node.label.clone(), 0)).collect();
+        if resolved.nodes.len() == 1 && resolved.nodes.iter().all(|node| node.loops.is_empty()) {
+            return Ok(out);
+        }
+        let reader = self.reader(rule, &resolved);
+        let mut lease = self.reading(doing).await?;
+        for chunk in keys.chunks(super::records::CHUNK) {
+            let roots: Vec<(usize, &Key)> = chunk.iter().enumerate().collect();
+            let below = reader
+                .below(lease.session(), &roots, false)
+                .await
+                .map_err(|found| fault::from_read(&self.system, doing, &found))?;
+            for (table, count) in reader.tally(&below, roots.len()).into_values().flatten() {
+                *out.entry(table).or_default() += count;
+            }
+        }
+        lease.keep();
+        Ok(out)
+    }
+
+    async fn erase(
+        &self,
+        batch: &Batch<'_>,
+        judge: &dyn Judge,
+        watch: &dyn CommitWatch,
+    ) -> Result<Vec<Receipt>, EraseError> {
+        self.erase_on(batch, judge, watch).await
+    }
+
+    async fn fate(&self, batch: &BatchId, ticket: Option<&str>) -> Result<Fate, ConnectError> {
+        let doing = "ask what became of a batch";
+        let mut lease = self.reading(doing).await?;
+        if self.batch_table {
+            // A table that is not there yet is no answer, and no error. A row that is not there is none either: the
+            // transaction may still be running, or the table be newer than the batch.
+            match lease.session().rows(&self.engine.find_batch_row(batch)).await {
+                Ok(rows) if !rows.is_empty() => {
+                    lease.keep();
+                    return Ok(Fate::Committed);
+                }
+                Ok(_) => {}
+                Err(found) if found.kind == super::engine::FaultKind::Schema => {}
+                Err(found) => return Err(self.sql(doing)(found)),
+            }
+        }
+        let Some(ticket) = ticket else {
+            lease.keep();
+            return Ok(Fate::CannotTell);
+        };
+        let fate = self.engine.ticket_fate(lease.session(), ticket).await.map_err(self.sql(doing))?;
+        lease.keep();
+        Ok(match fate {
+            TicketFate::Committed => Fate::Committed,
+            TicketFate::Aborted => Fate::NotCommitted,
+            TicketFate::Running | TicketFate::Forgotten => Fate::CannotTell,
+        })
+    }
+
+    async fn locate(&self, rule: &Rule, items: &[Item]) -> Result<Vec<Presence>, ConnectError> {
+        let doing = "look for records again";
+        let resolved = self.resolved(rule, doing).await?;
+        let reader = self.reader(rule, &resolved);
+        let mut lease = self.write.lease(self.engine.as_ref()).await.map_err(self.sql(doing))?;
+        let session = lease.session();
+        session.begin().await.map_err(self.sql(doing))?;
+        let presence = super::locate::locate(&reader, session, items)
+            .await
+            .map_err(|found| fault::from_read(&self.system, doing, &found))?;
+        session.rollback().await.map_err(self.sql(doing))?;
+        lease.keep();
+        Ok(presence)
+    }
+
+    async fn claim(&self) -> Result<bool, ConnectError> {
+        let doing = "take the system for this run";
+        let mut lease = self.lock.lease(self.engine.as_ref()).await.map_err(self.sql(doing))?;
+        let taken = self.engine.claim(lease.session()).await.map_err(self.sql(doing))?;
+        lease.keep();
+        Ok(taken)
+    }
+
+    async fn release(&self) -> Result<(), ConnectError> {
+        let doing = "give the system back";
+        // Without its connection the lock is gone already.
+        if let Some(mut lease) = self.lock.lease_kept().await {
+            self.engine.release(lease.session()).await.map_err(self.sql(doing))?;
+        }
+        Ok(())
+    }
+
+    async fn parse_key(&self, rule: &Rule, parts: &[String]) -> Result<Key, ConnectError> {
+        let doing = "read a key";
+        let resolved = self.resolved(rule, doing).await?;
+        let mut lease = self.reading(doing).await?;
+        let key = super::locate::parse_key(self, &resolved, lease.session(), parts).await?;
+        lease.keep();
+        Ok(key)
+    }
+
+    async fn statements(&self, rule: &Rule, due_by: NaiveDate) -> Result<Vec<Described>, ConnectError> {
+        let resolved = self.resolved(rule, "write its statements").await?;
+        Ok(super::statements::statements(&self.reader(rule, &resolved), due_by))
+    }
+}

@@ -1,0 +1,480 @@
+//! The erasing transaction: lock, read again, judge, children, look again, records, commit.
+//!
+//! Each attempt is one transaction over some items. What turns out to have changed is taken out, everything is rolled
+//! back, and the rest is done again from the start; so that nobody who is withheld loses a child row.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::children::Below;
+use super::engine::{Engine, FaultKind, Session, SqlFault};
+use super::fault;
+use super::records::{ReadFault, Reader, Record, newest_by_server};
+use super::resolve::Resolved;
+use crate::connect::{Advice, Batch, CommitWatch, ConnectError, EraseError, Judge};
+use crate::domain::id::SystemId;
+use crate::domain::outcome::{Outcome, Receipt};
+use crate::domain::value::{Key, Scalar};
+
+/// The verb phrase of every error here.
+pub(super) const DOING: &str = "erase a batch";
+
+/// One batch being erased.
+pub(super) struct Eraser<'a> {
+    pub(super) reader: Reader<'a>,
+    pub(super) engine: &'a dyn Engine,
+    pub(super) system: &'a SystemId,
+    pub(super) batch: &'a Batch<'a>,
+    pub(super) judge: &'a dyn Judge,
+    pub(super) watch: &'a dyn CommitWatch,
+    pub(super) batch_row: bool,
+}
+
+/// What is known of each item: its outcome by part, and what went with it.
+pub(super) type Settled = BTreeMap<usize, BTreeMap<usize, Done>>;
+
+/// The outcome of one part.
+#[derive(Debug, Clone)]
+pub(super) struct Done {
+    pub(super) outcome: Outcome,
+    pub(super) children: BTreeMap<String, u64>,
+}
+
+impl From<Outcome> for Done {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, children: BTreeMap::new() }
+    }
+}
+
+/// Why an attempt ended without COMMIT.
+pub(super) enum Halt {
+    /// The engine's fault, or a key that can't be used.
+    Read(ReadFault),
+    /// These items are out; the rest goes again.
+    Again(Vec<(usize, Outcome)>),
+    /// Rows went or stayed that should not: found out one by one.
+    Mismatch,
+    /// Seen and expected contradict each other: stop the rule.
+    Stop(&'static str),
+    /// What must be on our own disk before COMMIT is not.
+    Watch,
+    /// The answer to COMMIT is lost.
+    Lost(SqlFault),
+}
+
+impl From<SqlFault> for Halt {
+    fn from(fault: SqlFault) -> Self {
+        Self::Read(ReadFault::Sql(fault))
+    }
+}
+
+impl From<ReadFault> for Halt {
+    fn from(fault: ReadFault) -> Self {
+        Self::Read(fault)
+    }
+}
+
+/// What an attempt is about to do.
+pub(super) struct Intent {
+    /// The records as they are now, locked, by item.
+    pub(super) records: HashMap<usize, Record>,
+    /// Items whose record goes.
+    pub(super) delete: Vec<usize>,
+    /// Items of which these parts are anonymised.
+    pub(super) write: Vec<(usize, Vec<usize>)>,
+}
+
+impl<'a> Eraser<'a> {
+    /// The resolved rule.
+    pub(super) fn resolved(&self) -> &'a Resolved {
+        self.reader.resolved
+    }
+
+    pub(super) fn key(&self, item: usize) -> Option<&'a Key> {
+        self.batch.items.get(item).map(|item| &item.key)
+    }
+
+    /// Erases the batch. The second answer says whether the session may be used again.
+    pub(super) async fn run(&self, session: &mut dyn Session) -> (Result<Vec<Receipt>, EraseError>, bool) {
+        let all: Vec<usize> = (0..self.batch.items.len()).collect();
+        let transactional = self.resolved().nodes.iter().all(|node| node.table.transactional);
+        let outcome = if transactional { self.together(session, all).await } else { self.alone(session, all).await };
+        match outcome {
+            Ok(settled) => (Ok(self.receipts(&settled)), true),
+            Err(error) => (Err(error), false),
+        }
+    }
+
+    /// All in one transaction, without those who turn out to have changed.
+    async fn together(&self, session: &mut dyn Session, mut items: Vec<usize>) -> Result<Settled, EraseError> {
+        let mut out = Settled::new();
+        let mut searched = false;
+        loop {
+            match self.attempt(session, &items, true).await {
+                Ok(settled) => {
+                    out.extend(settled);
+                    return Ok(out);
+                }
+                Err(Halt::Again(taken)) => self.take_out(&mut items, &mut out, taken),
+                Err(Halt::Mismatch) if !searched => {
+                    searched = true;
+                    let bad = self.search(session, &items, Outcome::Changed).await?;
+                    self.take_out(&mut items, &mut out, bad);
+                }
+                Err(Halt::Read(ReadFault::Sql(fault))) if fault.kind == FaultKind::Constraint && !searched => {
+                    searched = true;
+                    let bad = self.search(session, &items, Outcome::Failed).await?;
+                    if bad.is_empty() {
+                        return Err(self.not_done(&Halt::from(fault)));
+                    }
+                    self.take_out(&mut items, &mut out, bad);
+                }
+                Err(halt) => return Err(self.not_done(&halt)),
+            }
+        }
+    }
+
+    /// One record at a time, for tables that can't roll back.
+    async fn alone(&self, session: &mut dyn Session, items: Vec<usize>) -> Result<Settled, EraseError> {
+        if !self.resolved().allow_no_transactions {
+            let what = "a table of this rule has no transactions, and the rule does not allow that".to_string();
+            return Err(EraseError::NotDone(fault::own(self.system, DOING, what, Advice::Fix)));
+        }
+        let mut out = Settled::new();
+        for (place, item) in items.iter().enumerate() {
+            match self.attempt(session, &[*item], true).await {
+                Ok(settled) => out.extend(settled),
+                Err(Halt::Again(taken)) => {
+                    // Child rows may be gone already, and there is no way back.
+                    for (item, outcome) in taken {
+                        let deletes = self.resolved().nodes.len() > 1 && outcome == Outcome::Changed;
+                        self.settle(&mut out, item, if deletes { Outcome::Unknown } else { outcome });
+                    }
+                }
+                Err(halt) if place == 0 && self.resolved().nodes.len() == 1 => return Err(self.not_done(&halt)),
+                Err(_) => {
+                    self.settle(&mut out, *item, Outcome::Unknown);
+                    for rest in items.iter().skip(place + 1) {
+                        self.settle(&mut out, *rest, Outcome::Failed);
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn settle(&self, out: &mut Settled, item: usize, outcome: Outcome) {
+        let parts = self.batch.items.get(item).map_or(&[][..], |item| item.parts.as_slice());
+        out.insert(item, parts.iter().map(|part| (*part, Done::from(outcome))).collect());
+    }
+
+    fn take_out(&self, items: &mut Vec<usize>, out: &mut Settled, taken: Vec<(usize, Outcome)>) {
+        for (item, outcome) in taken {
+            items.retain(|one| *one != item);
+            self.settle(out, item, outcome);
+        }
+    }
+
+    /// Finds the items that can't go, by trying halves in transactions that are rolled back.
+    async fn search(
+        &self,
+        session: &mut dyn Session,
+        items: &[usize],
+        outcome: Outcome,
+    ) -> Result<Vec<(usize, Outcome)>, EraseError> {
+        let mut bad = Vec::new();
+        let mut open: Vec<Vec<usize>> = vec![items.to_vec()];
+        while let Some(set) = open.pop() {
+            match self.attempt(session, &set, false).await {
+                Ok(_) => {}
+                Err(Halt::Again(taken)) => {
+                    let rest: Vec<usize> =
+                        set.into_iter().filter(|item| !taken.iter().any(|(one, _)| one == item)).collect();
+                    bad.extend(taken);
+                    open.push(rest);
+                }
+                Err(halt) => {
+                    let expected = matches!(&halt, Halt::Mismatch)
+                        || matches!(&halt, Halt::Read(ReadFault::Sql(fault)) if fault.kind == FaultKind::Constraint);
+                    match (expected, set.as_slice()) {
+                        (true, [item]) => bad.push((*item, outcome)),
+                        (true, [_, _, ..]) => {
+                            let (left, right) = set.split_at(set.len() / 2);
+                            open.push(left.to_vec());
+                            open.push(right.to_vec());
+                        }
+                        _ => return Err(self.not_done(&halt)),
+                    }
+                }
+            }
+        }
+        Ok(bad)
+    }
+
+    /// One transaction. Whatever halts it, it was rolled back, unless the answer to COMMIT is lost.
+    async fn attempt(&self, session: &mut dyn Session, items: &[usize], commit: bool) -> Result<Settled, Halt> {
+        if items.is_empty() && !self.batch_row {
+            return Ok(Settled::new());
+        }
+        session.begin().await?;
+        let result = self.within(session, items, commit).await;
+        match result {
+            Ok(settled) if commit => self.finish(session, settled).await,
+            Ok(settled) => {
+                session.rollback().await?;
+                Ok(settled)
+            }
+            Err(halt) => {
+                // A connection that is lost rolls back by itself; another fault here makes it be thrown away.
+                let rolled = session.rollback().await;
+                match (&halt, rolled) {
+                    (Halt::Again(_) | Halt::Mismatch, Err(fault)) => Err(fault.into()),
+                    _ => Err(halt),
+                }
+            }
+        }
+    }
+
+    async fn within(&self, session: &mut dyn Session, items: &[usize], commit: bool) -> Result<Settled, Halt> {
+        let mut settled = Settled::new();
+        let intent = self.read_and_judge(session, items, &mut settled).await?;
+        let below = self.read_children(session, &intent).await?;
+        self.point(commit, "after-read");
+        let children = self.erase_children(session, &below, &intent).await?;
+        self.point(commit, "after-children");
+        self.look_again(session, &intent).await?;
+        self.erase_records(session, &below).await?;
+        self.anonymise(session, &intent, &mut settled).await?;
+        self.point(commit, "after-record");
+        for item in &intent.delete {
+            let parts = self.batch.items.get(*item).map_or(&[][..], |item| item.parts.as_slice());
+            let entry = settled.entry(*item).or_default();
+            for part in parts {
+                let is_record = self.is_record(*part);
+                let children =
+                    if is_record { children.get(item).cloned().unwrap_or_default() } else { BTreeMap::new() };
+                entry.insert(*part, Done { outcome: Outcome::Erased, children });
+            }
+        }
+        if self.batch_row {
+            session.execute(&self.engine.insert_batch_row(self.batch.id)).await?;
+        }
+        Ok(settled)
+    }
+
+    pub(super) fn point(&self, commit: bool, name: &'static str) {
+        if commit {
+            self.watch.point(name);
+        }
+    }
+
+    pub(super) fn is_record(&self, part: usize) -> bool {
+        self.reader.rule.parts.get(part).is_some_and(crate::domain::rule::Part::is_record)
+    }
+
+    /// (a1), (a2): lock, read in a new statement, judge.
+    async fn read_and_judge(
+        &self,
+        session: &mut dyn Session,
+        items: &[usize],
+        settled: &mut Settled,
+    ) -> Result<Intent, Halt> {
+        let keys: Vec<&Key> = items.iter().filter_map(|item| self.key(*item)).collect();
+        let reader = &self.reader;
+        let locks = !reader.dialect.lock().is_empty();
+        if locks && self.resolved().looks_aside {
+            reader.lock(session, &keys).await?;
+        }
+        let wants = self.judge.wants_identities();
+        let mut records = reader.rows_by_key(session, &keys, wants, true).await?;
+        self.watch.point("after-lock");
+        reader.read_related(session, &mut records, true).await?;
+        let mut by_key: HashMap<Key, Record> =
+            records.into_iter().map(|record| (record.key.clone(), record)).collect();
+        let mut intent = Intent { records: HashMap::new(), delete: Vec::new(), write: Vec::new() };
+        for item in items {
+            let record = self.key(*item).and_then(|key| by_key.remove(key));
+            self.judge_one(*item, record, settled, &mut intent);
+        }
+        Ok(intent)
+    }
+
+    fn judge_one(&self, place: usize, record: Option<Record>, settled: &mut Settled, intent: &mut Intent) {
+        let Some(item) = self.batch.items.get(place) else { return };
+        let Some(record) = record else {
+            self.settle(settled, place, Outcome::AlreadyGone);
+            return;
+        };
+        let found = self.reader.found(&record);
+        let same = record.selected && found.fingerprint == item.fingerprint;
+        let verdicts: HashMap<usize, Result<(), Outcome>> =
+            if same { self.judge.judge(place, &found).into_iter().collect() } else { HashMap::new() };
+        let (mut deletes, mut writes) = (false, Vec::new());
+        let entry = settled.entry(place).or_default();
+        for part in &item.parts {
+            let done = !self.is_record(*part) && found.done.get(*part) == Some(&true);
+            match verdicts.get(part) {
+                _ if done => {
+                    entry.insert(*part, Outcome::AlreadyGone.into());
+                }
+                Some(Ok(())) if self.is_record(*part) => deletes = true,
+                Some(Ok(())) => writes.push(*part),
+                Some(Err(outcome)) => {
+                    entry.insert(*part, (*outcome).into());
+                }
+                None => {
+                    entry.insert(*part, Outcome::Changed.into());
+                }
+            }
+        }
+        if deletes {
+            intent.delete.push(place);
+        } else if !writes.is_empty() {
+            intent.write.push((place, writes));
+        }
+        if deletes || intent.write.last().is_some_and(|(item, _)| *item == place) {
+            intent.records.insert(place, record);
+        }
+    }
+
+    /// The child rows of those that go, locked. A row of the record's own table that goes as a child is still a
+    /// record: where a hold or a protection binds it, its parent stays too.
+    async fn read_children(&self, session: &mut dyn Session, intent: &Intent) -> Result<Below, Halt> {
+        let roots: Vec<(usize, &Key)> =
+            intent.delete.iter().filter_map(|item| self.key(*item).map(|key| (*item, key))).collect();
+        if roots.is_empty() {
+            return Ok(Below { rows: self.resolved().nodes.iter().map(|_| Vec::new()).collect() });
+        }
+        let below = self.reader.below(session, &roots, true).await?;
+        let descendants = below.rows.first().map_or(&[][..], |rows| rows.get(roots.len()..).unwrap_or_default());
+        if descendants.is_empty() {
+            return Ok(below);
+        }
+        let keys: Vec<&Key> = descendants.iter().map(|row| &row.key).collect();
+        let records = self.reader.by_key(session, &keys, self.judge.wants_identities()).await?;
+        let mut withheld = Vec::new();
+        for record in &records {
+            let Some(row) = descendants.iter().find(|row| row.key == record.key) else { continue };
+            let verdicts = self.judge.judge(row.owner, &self.reader.found(record));
+            let stays = record.protected || verdicts.iter().any(|(_, verdict)| *verdict == Err(Outcome::Withheld));
+            if stays && !withheld.contains(&(row.owner, Outcome::Withheld)) {
+                withheld.push((row.owner, Outcome::Withheld));
+            }
+        }
+        if withheld.is_empty() { Ok(below) } else { Err(Halt::Again(withheld)) }
+    }
+
+    /// (c) for clocks: a related row that was not there when we judged.
+    async fn look_again(&self, session: &mut dyn Session, intent: &Intent) -> Result<(), Halt> {
+        if self.resolved().sources.iter().all(|source| source.link.is_none()) {
+            return Ok(());
+        }
+        let mut now: Vec<Record> = intent.records.values().map(Record::without_clocks).collect();
+        self.reader.read_related(session, &mut now, false).await?;
+        let mut changed = Vec::new();
+        for (item, before) in &intent.records {
+            let Some(after) = now.iter().find(|record| record.key == before.key) else { continue };
+            let pairs = self.resolved().sources.iter().zip(before.clocks.iter().zip(&after.clocks));
+            for (source, (before, after)) in pairs {
+                let newer = if newest_by_server(self.reader.dialect, source) {
+                    after.iter().max() > before.iter().max()
+                } else {
+                    !contains_all(before, after)
+                };
+                if source.link.is_some() && newer {
+                    changed.push((*item, Outcome::Changed));
+                    break;
+                }
+            }
+        }
+        if changed.is_empty() { Ok(()) } else { Err(Halt::Again(changed)) }
+    }
+
+    /// The last questions, then COMMIT.
+    async fn finish(&self, session: &mut dyn Session, settled: Settled) -> Result<Settled, Halt> {
+        let ready = self.before_commit(session).await;
+        if let Err(halt) = ready {
+            if session.rollback().await.is_err() {
+                // The session is thrown away by the caller, and with it the transaction.
+                return Err(halt);
+            }
+            return Err(halt);
+        }
+        match session.commit().await {
+            Ok(()) => {
+                self.watch.point("after-commit");
+                Ok(settled)
+            }
+            Err(fault) if matches!(fault.kind, FaultKind::LockTimeout | FaultKind::Deadlock | FaultKind::Constraint) => {
+                // The server said no: nothing was committed.
+                session.rollback().await.map_err(|_| Halt::Lost(fault.clone()))?;
+                Err(fault.into())
+            }
+            Err(fault) => Err(Halt::Lost(fault)),
+        }
+    }
+
+    async fn before_commit(&self, session: &mut dyn Session) -> Result<(), Halt> {
+        if !self.engine.still_claimed(session).await? {
+            return Err(Halt::Stop("this run no longer has the system's lock"));
+        }
+        let ticket = session.ticket().await?;
+        self.watch.point("before-commit");
+        self.watch.before_commit(ticket.as_deref()).map_err(|_| Halt::Watch)
+    }
+
+    fn not_done(&self, halt: &Halt) -> EraseError {
+        let own = |what: &str, advice| self.own(what, advice);
+        match halt {
+            Halt::Read(fault) => EraseError::NotDone(fault::from_read(self.system, DOING, fault)),
+            Halt::Lost(fault) => EraseError::InDoubt(fault::from_sql(self.system, DOING, fault)),
+            Halt::Stop(what) => EraseError::NotDone(own(what, Advice::Stop)),
+            Halt::Watch => EraseError::NotDone(own("what must stand on this host's disk first could not be written", Advice::Fix)),
+            Halt::Again(_) | Halt::Mismatch => {
+                EraseError::NotDone(own("other rows were changed than those that were read", Advice::Stop))
+            }
+        }
+    }
+
+    fn own(&self, what: &str, advice: Advice) -> ConnectError {
+        fault::own(self.system, DOING, what.to_string(), advice)
+    }
+
+    /// One receipt for each (item, part), in order.
+    fn receipts(&self, settled: &Settled) -> Vec<Receipt> {
+        let mut out = Vec::new();
+        for (place, item) in self.batch.items.iter().enumerate() {
+            for part in &item.parts {
+                let done = settled.get(&place).and_then(|parts| parts.get(part));
+                out.push(Receipt {
+                    item: place,
+                    part: *part,
+                    outcome: done.map_or(Outcome::Changed, |done| done.outcome),
+                    children: done.map(|done| done.children.clone()).unwrap_or_default(),
+                    pending: None,
+                });
+            }
+        }
+        out
+    }
+}
+
+/// Whether every value of `after` was there before, as often. Both are sorted.
+fn contains_all(before: &[Scalar], after: &[Scalar]) -> bool {
+    let mut before = before.iter();
+    after.iter().all(|value| before.by_ref().any(|one| one == value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_among_clock_values_is_seen() {
+        let values = |numbers: &[i64]| numbers.iter().copied().map(Scalar::Int).collect::<Vec<_>>();
+        assert!(contains_all(&values(&[1, 2, 2, 3]), &values(&[2, 2])));
+        assert!(contains_all(&values(&[1]), &values(&[])));
+        assert!(!contains_all(&values(&[1, 2]), &values(&[2, 2])));
+        assert!(!contains_all(&values(&[]), &values(&[5])));
+    }
+}

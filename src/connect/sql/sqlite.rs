@@ -1,0 +1,316 @@
+//! SQLite: a file of another program, opened carefully.
+//!
+//! The file is never created. Readers open it read-only; the writer takes the one write lock at once (`BEGIN
+//! IMMEDIATE`), so that nothing can come between what it reads and what it erases, and overwrites what it deletes with
+//! zeros (`secure_delete`).
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row as _, Sqlite, TypeInfo, ValueRef};
+
+use super::catalogue::Table;
+use super::engine::{Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate};
+use super::sqlite_catalogue;
+use super::sqlite_dialect::SqliteDialect;
+use crate::connect::Finding;
+use crate::domain::id::BatchId;
+use crate::domain::policy::SqliteAccess;
+use crate::domain::selection::TableName;
+use crate::domain::value::Scalar;
+use crate::durable;
+
+/// How long a statement waits for another program's lock.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// The type name of text that is not UTF-8: it can be read and compared, and never bound again.
+pub(super) const BROKEN_TEXT: &str = "text-not-utf8";
+
+/// Opens nothing yet: an engine for one file.
+pub fn engine(access: &SqliteAccess) -> Box<dyn Engine> {
+    Box::new(SqliteEngine {
+        path: PathBuf::from(&access.path),
+        foreign_keys: access.foreign_keys,
+        dialect: SqliteDialect,
+        claim: Mutex::new(None),
+    })
+}
+
+struct SqliteEngine {
+    path: PathBuf,
+    foreign_keys: bool,
+    dialect: SqliteDialect,
+    claim: Mutex<Option<File>>,
+}
+
+impl SqliteEngine {
+    fn options(&self, purpose: Purpose) -> SqliteConnectOptions {
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(false)
+            .busy_timeout(BUSY)
+            .foreign_keys(self.foreign_keys)
+            .disable_statement_logging();
+        match purpose {
+            Purpose::Read => options.read_only(true).pragma("query_only", "ON"),
+            Purpose::Write => options.pragma("secure_delete", "ON"),
+        }
+    }
+
+    /// The file that a run locks: beside the database, as SQLite's own `-wal` and `-journal` are. The database itself
+    /// must not be opened a second time by this process: closing it would drop SQLite's own locks.
+    fn claim_path(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push("-bewaard");
+        PathBuf::from(name)
+    }
+
+    fn claimed(&self) -> std::sync::MutexGuard<'_, Option<File>> {
+        self.claim.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says clearly why a file can't be used, before SQLite says it in one number.
+fn look_at(path: &Path) -> Result<(), SqlFault> {
+    let unreachable = |code: &str| SqlFault { kind: FaultKind::Unreachable, code: code.into() };
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() && meta.len() == 0 => Err(unreachable("the file is empty")),
+        Ok(meta) if meta.is_file() => Ok(()),
+        Ok(_) => Err(unreachable("this is not a file")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(unreachable("the file does not exist")),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(SqlFault { kind: FaultKind::NoRight, code: "the folder may not be entered".into() })
+        }
+        Err(_) => Err(unreachable("the file can't be looked at")),
+    }
+}
+
+#[async_trait]
+impl Engine for SqliteEngine {
+    fn dialect(&self) -> &dyn Dialect {
+        &self.dialect
+    }
+
+    async fn connect(&self, purpose: Purpose) -> Result<Box<dyn Session>, SqlFault> {
+        look_at(&self.path)?;
+        let connection = self.options(purpose).connect().await.map_err(|error| fault(&error, false))?;
+        let mut session = SqliteSession { connection };
+        // The file is read only now: one that is no database says so here.
+        session.rows(&Statement::plain("SELECT count(*) FROM main.sqlite_schema")).await.map_err(first_look)?;
+        Ok(Box::new(session))
+    }
+
+    async fn identity(&self, _session: &mut dyn Session) -> Result<String, SqlFault> {
+        let path = std::fs::canonicalize(&self.path)
+            .map_err(|_| SqlFault { kind: FaultKind::Unreachable, code: "the file can't be looked at".into() })?;
+        Ok(format!("sqlite {}", path.display()))
+    }
+
+    async fn now(&self, _session: &mut dyn Session) -> Result<DateTime<Utc>, SqlFault> {
+        Ok(crate::now::now())
+    }
+
+    async fn table(&self, session: &mut dyn Session, name: &TableName) -> Result<Option<Table>, SqlFault> {
+        sqlite_catalogue::table(session, name).await
+    }
+
+    async fn server_findings(&self, _session: &mut dyn Session) -> Result<Vec<Finding>, SqlFault> {
+        Ok(Vec::new())
+    }
+
+    async fn rights(&self, _session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {
+        Ok(sqlite_catalogue::file_rights(&self.path, needs))
+    }
+
+    fn grants(&self, needs: &[Need]) -> Vec<String> {
+        sqlite_catalogue::file_grants(&self.path, needs)
+    }
+
+    async fn claim(&self, _session: &mut dyn Session) -> Result<bool, SqlFault> {
+        let mut held = self.claimed();
+        if held.is_some() {
+            return Ok(true);
+        }
+        let refused = |_| SqlFault { kind: FaultKind::ReadOnly, code: "no lock file can be made beside it".into() };
+        let file = durable::appender(&self.claim_path(), durable::PRIVATE).map_err(refused)?;
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                *held = Some(file);
+                Ok(true)
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
+    async fn still_claimed(&self, _session: &mut dyn Session) -> Result<bool, SqlFault> {
+        let held = self.claimed();
+        let Some(file) = held.as_ref() else { return Ok(false) };
+        let same = match (file.metadata(), std::fs::metadata(self.claim_path())) {
+            (Ok(ours), Ok(there)) => ours.dev() == there.dev() && ours.ino() == there.ino(),
+            _ => false,
+        };
+        Ok(same)
+    }
+
+    async fn release(&self, _session: &mut dyn Session) -> Result<(), SqlFault> {
+        *self.claimed() = None;
+        Ok(())
+    }
+
+    async fn ticket_fate(&self, _session: &mut dyn Session, _ticket: &str) -> Result<TicketFate, SqlFault> {
+        Ok(TicketFate::Forgotten)
+    }
+
+    fn create_batch_table(&self) -> Statement {
+        Statement::plain(
+            "CREATE TABLE IF NOT EXISTS main.bewaard_batch (id TEXT NOT NULL PRIMARY KEY, at TEXT NOT NULL DEFAULT \
+             CURRENT_TIMESTAMP)",
+        )
+    }
+
+    fn insert_batch_row(&self, batch: &BatchId) -> Statement {
+        Statement {
+            text: "INSERT INTO main.bewaard_batch (id) VALUES (?1)".into(),
+            values: vec![Scalar::Text(batch.to_string())],
+        }
+    }
+
+    fn find_batch_row(&self, batch: &BatchId) -> Statement {
+        Statement {
+            text: "SELECT 1 FROM main.bewaard_batch WHERE id = ?1".into(),
+            values: vec![Scalar::Text(batch.to_string())],
+        }
+    }
+}
+
+struct SqliteSession {
+    connection: SqliteConnection,
+}
+
+#[async_trait]
+impl Session for SqliteSession {
+    async fn rows(&mut self, statement: &Statement) -> Result<Vec<Row>, SqlFault> {
+        let query = bind(statement)?;
+        let mut stream = self.connection.fetch(query);
+        let mut rows = Vec::new();
+        while let Some(row) = stream.try_next().await.map_err(|error| fault(&error, true))? {
+            rows.push(read_row(&row)?);
+        }
+        Ok(rows)
+    }
+
+    async fn execute(&mut self, statement: &Statement) -> Result<u64, SqlFault> {
+        let query = bind(statement)?;
+        let done = self.connection.execute(query).await.map_err(|error| fault(&error, true))?;
+        Ok(done.rows_affected())
+    }
+
+    async fn begin(&mut self) -> Result<(), SqlFault> {
+        self.execute(&Statement::plain("BEGIN IMMEDIATE")).await.map(|_| ())
+    }
+
+    async fn ticket(&mut self) -> Result<Option<String>, SqlFault> {
+        Ok(None)
+    }
+
+    async fn commit(&mut self) -> Result<(), SqlFault> {
+        self.execute(&Statement::plain("COMMIT")).await.map(|_| ())
+    }
+
+    async fn rollback(&mut self) -> Result<(), SqlFault> {
+        self.execute(&Statement::plain("ROLLBACK")).await.map(|_| ())
+    }
+}
+
+/// The one place where text becomes a statement. It was made by `connector` of names that the catalogue gave and
+/// literals that the dialect quoted; values of records are bound.
+fn bind(statement: &Statement) -> Result<sqlx::query::Query<'_, Sqlite, SqliteArguments>, SqlFault> {
+    let mut query = sqlx::query(AssertSqlSafe(statement.text.as_str()));
+    for value in &statement.values {
+        query = match value {
+            Scalar::Null => query.bind(None::<i64>),
+            Scalar::Int(number) => query.bind(*number),
+            Scalar::Real(bits) => query.bind(f64::from_bits(*bits)),
+            Scalar::Text(text) => query.bind(text.clone()),
+            Scalar::Bytes(bytes) => query.bind(bytes.clone()),
+            Scalar::Typed { ty, text } if ty != BROKEN_TEXT => query.bind(text.clone()),
+            Scalar::UInt(_) | Scalar::Typed { .. } => {
+                return Err(SqlFault { kind: FaultKind::Other, code: "a value that can't be bound".into() });
+            }
+        };
+    }
+    Ok(query)
+}
+
+/// Reads by the row's own types: a column of SQLite may hold several.
+fn read_row(row: &SqliteRow) -> Result<Row, SqlFault> {
+    let odd = |_| SqlFault { kind: FaultKind::Other, code: "a value that can't be read".into() };
+    let mut out = Vec::with_capacity(row.len());
+    for place in 0..row.len() {
+        let raw = row.try_get_raw(place).map_err(odd)?;
+        let scalar = if raw.is_null() {
+            Scalar::Null
+        } else {
+            match raw.type_info().name() {
+                "INTEGER" => Scalar::Int(row.try_get_unchecked::<i64, _>(place).map_err(odd)?),
+                "REAL" => Scalar::from_f64(row.try_get_unchecked::<f64, _>(place).map_err(odd)?),
+                "TEXT" => read_text(row.try_get_unchecked::<Vec<u8>, _>(place).map_err(odd)?),
+                _ => Scalar::Bytes(row.try_get_unchecked::<Vec<u8>, _>(place).map_err(odd)?),
+            }
+        };
+        out.push(scalar);
+    }
+    Ok(out)
+}
+
+fn read_text(bytes: Vec<u8>) -> Scalar {
+    match String::from_utf8(bytes) {
+        Ok(text) => Scalar::Text(text),
+        Err(error) => Scalar::Typed { ty: BROKEN_TEXT.into(), text: hex::encode(error.as_bytes()) },
+    }
+}
+
+/// What an error means. Its own text may quote values: only its number, and the shape of its first words, are looked at.
+fn fault(error: &sqlx::Error, connected: bool) -> SqlFault {
+    let sqlx::Error::Database(database) = error else {
+        let kind = if connected { FaultKind::Lost } else { FaultKind::Unreachable };
+        return SqlFault { kind, code: "SQLite".into() };
+    };
+    let number: i32 = database.code().and_then(|code| code.parse().ok()).unwrap_or(1);
+    let kind = match number & 0xff {
+        3 | 23 => FaultKind::NoRight,
+        5 | 6 => FaultKind::LockTimeout,
+        8 => FaultKind::ReadOnly,
+        9 => FaultKind::StatementTimeout,
+        10 | 11 => FaultKind::Lost,
+        13 => FaultKind::Full,
+        14 if connected => FaultKind::ReadOnly,
+        14 | 26 => FaultKind::Unreachable,
+        17 => FaultKind::Schema,
+        19 => FaultKind::Constraint,
+        1 if database.message().starts_with("no such ") => FaultKind::Schema,
+        _ => FaultKind::Other,
+    };
+    let code = if number & 0xff == 26 { "the file is not a database".into() } else { format!("SQLite {number}") };
+    SqlFault { kind, code }
+}
+
+/// What the first reading of a file can say: a WAL database in a folder that we may not write to, a journal that
+/// another program left and that only a writer may roll back.
+fn first_look(found: SqlFault) -> SqlFault {
+    match found.kind {
+        FaultKind::ReadOnly => SqlFault {
+            kind: FaultKind::NoRight,
+            code: format!("{}: reading this file asks to write beside it", found.code),
+        },
+        FaultKind::Lost => SqlFault { kind: FaultKind::Unreachable, code: found.code },
+        _ => found,
+    }
+}

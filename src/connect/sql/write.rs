@@ -1,0 +1,385 @@
+//! The statements of an erasing transaction that write.
+//!
+//! Every one of them names the exact rows that were read and locked, and its count must be theirs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::catalogue::Column;
+use super::children::{Below, ChildRow};
+use super::engine::{Session, Statement};
+use super::erase::{Done, Eraser, Halt, Intent, Settled};
+use super::records::{aliased, chunk_size, flat};
+use super::relate::{Node, NodeAction};
+use crate::domain::outcome::Outcome;
+use crate::domain::recipe::{Recipe, RecipeContext};
+use crate::domain::selection::TableName;
+use crate::domain::value::{Key, Scalar, record_bytes};
+
+type Tallies = HashMap<usize, BTreeMap<String, u64>>;
+
+impl Eraser<'_> {
+    /// (b) and (c): clears and anonymises child rows that stay, deletes those that go, deepest first, and looks before
+    /// each table whether anything new hangs on its rows.
+    pub(super) async fn erase_children(
+        &self,
+        session: &mut dyn Session,
+        below: &Below,
+        intent: &Intent,
+    ) -> Result<Tallies, Halt> {
+        let records = intent.delete.len();
+        if records == 0 {
+            return Ok(Tallies::new());
+        }
+        let goes = self.rows_that_go(below);
+        for (place, node) in self.resolved().nodes.iter().enumerate() {
+            let rows = below.rows.get(place).map_or(&[][..], Vec::as_slice);
+            let stay: Vec<&ChildRow> = rows
+                .iter()
+                .filter(|row| !goes.contains(&(&node.table.name, &row.key)) || row.key.0.is_empty())
+                .collect();
+            match &node.action {
+                NodeAction::Delete => {}
+                NodeAction::Clear => self.clear(session, node, &stay).await?,
+                NodeAction::Anonymise(fields) => self.anonymise_children(session, node, fields, &stay).await?,
+            }
+        }
+        for place in self.order() {
+            self.nothing_new_below(session, place, below).await?;
+            if place != 0 {
+                self.delete_rows(session, place, below).await?;
+            }
+        }
+        Ok(self.reader.tally(below, records))
+    }
+
+    /// The rows that go, by table and key: what else was to be done to one of them is left.
+    fn rows_that_go<'b>(&'b self, below: &'b Below) -> HashSet<(&'b TableName, &'b Key)> {
+        let nodes = self.resolved().nodes.iter().zip(&below.rows);
+        nodes
+            .filter(|(node, _)| node.action == NodeAction::Delete)
+            .flat_map(|(node, rows)| rows.iter().map(move |row| (&node.table.name, &row.key)))
+            .collect()
+    }
+
+    /// The nodes whose rows go, in an order in which no row goes before those that refer to it. The first node, the
+    /// records themselves, is the last.
+    fn order(&self) -> Vec<usize> {
+        let nodes = &self.resolved().nodes;
+        let mut left: Vec<usize> =
+            (0..nodes.len()).rev().filter(|place| nodes.get(*place).is_some_and(|node| node.action == NodeAction::Delete)).collect();
+        let mut out = Vec::with_capacity(left.len());
+        while !left.is_empty() {
+            let free = left.iter().position(|place| {
+                let others = left.iter().filter(|other| *other != place);
+                others.filter_map(|other| nodes.get(*other).map(|node| (*other, node))).all(|(_, other)| {
+                    nodes.get(*place).is_none_or(|node| !refers(other, node))
+                        && other.parent != Some(*place)
+                })
+            });
+            // A circle of tables has no such order; the server then says whether it minds.
+            out.push(left.remove(free.unwrap_or(0)));
+        }
+        out
+    }
+
+    /// (c): each node below this one has been emptied or rewritten; what still hangs here came in between.
+    async fn nothing_new_below(&self, session: &mut dyn Session, place: usize, below: &Below) -> Result<(), Halt> {
+        let above = below.rows.get(place).map_or(&[][..], Vec::as_slice);
+        let mut changed: BTreeSet<usize> = BTreeSet::new();
+        for (child, node) in self.resolved().nodes.iter().enumerate() {
+            let (Some(link), true) = (&node.link, node.parent == Some(place)) else { continue };
+            let known: HashSet<&Key> = match &node.action {
+                NodeAction::Anonymise(_) => below.rows.get(child).into_iter().flatten().map(|row| &row.key).collect(),
+                NodeAction::Delete | NodeAction::Clear => HashSet::new(),
+            };
+            let found = self.reader.rows_of(session, child, link, above, false).await?;
+            changed.extend(found.iter().filter(|row| !known.contains(&row.key)).map(|row| row.owner));
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        Err(Halt::Again(changed.into_iter().map(|item| (item, Outcome::Changed)).collect()))
+    }
+
+    /// Deletes a node's rows, the deepest level of its own table first.
+    async fn delete_rows(&self, session: &mut dyn Session, place: usize, below: &Below) -> Result<(), Halt> {
+        let Some(node) = self.resolved().nodes.get(place) else { return Ok(()) };
+        let rows = below.rows.get(place).map_or(&[][..], Vec::as_slice);
+        let earlier = self.deleted_by_an_earlier_node(place, below);
+        let rows: Vec<&ChildRow> =
+            rows.iter().filter(|row| row.key.0.is_empty() || !earlier.contains(&row.key)).collect();
+        self.delete_levels(session, node, place, &rows).await
+    }
+
+    /// The same table may hang in two places of the tree, and one row in both.
+    fn deleted_by_an_earlier_node<'b>(&self, place: usize, below: &'b Below) -> HashSet<&'b Key> {
+        let nodes = &self.resolved().nodes;
+        let order = self.order();
+        let before = order.iter().take_while(|one| **one != place);
+        let same = before.filter(|one| {
+            nodes.get(**one).map(|node| &node.table.name) == nodes.get(place).map(|node| &node.table.name)
+        });
+        same.filter_map(|one| below.rows.get(*one)).flatten().map(|row| &row.key).collect()
+    }
+
+    async fn delete_levels(
+        &self,
+        session: &mut dyn Session,
+        node: &Node,
+        place: usize,
+        rows: &[&ChildRow],
+    ) -> Result<(), Halt> {
+        let mut levels: BTreeMap<usize, Vec<&ChildRow>> = BTreeMap::new();
+        for row in rows {
+            levels.entry(row.level).or_default().push(row);
+        }
+        let deepest = levels.keys().next_back().copied().unwrap_or(0);
+        for (level, rows) in levels.iter().rev() {
+            if *level < deepest {
+                self.nothing_new_in_loops(session, node, place, rows).await?;
+            }
+            self.delete_exactly(session, node, rows, place == 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Rows of the same table that came to hang below one of these in between.
+    async fn nothing_new_in_loops(
+        &self,
+        session: &mut dyn Session,
+        node: &Node,
+        place: usize,
+        rows: &[&ChildRow],
+    ) -> Result<(), Halt> {
+        let above: Vec<ChildRow> = rows.iter().map(|row| (*row).clone()).collect();
+        let mut changed: BTreeSet<usize> = BTreeSet::new();
+        for link in &node.loops {
+            let found = self.reader.rows_of(session, place, link, &above, false).await?;
+            let level = |row: &ChildRow| rows.iter().any(|one| one.key == row.key);
+            changed.extend(found.iter().filter(|row| !level(row)).map(|row| row.owner));
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        Err(Halt::Again(changed.into_iter().map(|item| (item, Outcome::Changed)).collect()))
+    }
+
+    async fn delete_exactly(
+        &self,
+        session: &mut dyn Session,
+        node: &Node,
+        rows: &[&ChildRow],
+        record: bool,
+    ) -> Result<(), Halt> {
+        let table = self.reader.dialect.table(&node.table.name);
+        for (condition, values, expected) in self.conditions(node, rows, 1) {
+            let text = format!("DELETE FROM {table} WHERE {condition}");
+            let gone = session.execute(&Statement { text, values }).await?;
+            if gone != expected {
+                return Err(if record {
+                    Halt::Stop("the database deleted another number of records than those that were locked")
+                } else {
+                    Halt::Mismatch
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Conditions that name exactly these rows, with their values and how many rows each must meet: by key, or where a
+    /// table has none, by reference.
+    fn conditions(&self, node: &Node, rows: &[&ChildRow], first: usize) -> Vec<(String, Vec<Scalar>, u64)> {
+        let dialect = self.reader.dialect;
+        let by_reference = node.key.is_empty();
+        let on = node.link.as_ref().map_or(&[][..], |link| link.on.as_slice());
+        let columns: &[Column] = if by_reference { on } else { &node.key };
+        let names: Vec<(String, &Column)> = columns.iter().map(|column| (dialect.name(&column.name), column)).collect();
+        let mut counts: BTreeMap<&[Scalar], u64> = BTreeMap::new();
+        for row in rows {
+            let value = if by_reference { row.reference.as_slice() } else { row.key.0.as_slice() };
+            *counts.entry(value).or_default() += 1;
+        }
+        let all: Vec<(&[Scalar], u64)> = counts.into_iter().collect();
+        all.chunks(chunk_size(dialect, columns.len()))
+            .map(|chunk| {
+                let values = chunk.iter().flat_map(|(value, _)| value.iter().cloned()).collect();
+                let expected = chunk.iter().map(|(_, count)| count).sum();
+                (dialect.key_in(&names, chunk.len(), first), values, expected)
+            })
+            .collect()
+    }
+
+    async fn clear(&self, session: &mut dyn Session, node: &Node, rows: &[&ChildRow]) -> Result<(), Halt> {
+        let dialect = self.reader.dialect;
+        let Some(link) = &node.link else { return Ok(()) };
+        let nothing: Vec<String> = link.on.iter().map(|column| format!("{} = NULL", dialect.name(&column.name))).collect();
+        for (condition, values, expected) in self.conditions(node, rows, 1) {
+            let text =
+                format!("UPDATE {} SET {} WHERE {condition}", dialect.table(&node.table.name), nothing.join(", "));
+            if session.execute(&Statement { text, values }).await? != expected {
+                return Err(Halt::Mismatch);
+            }
+        }
+        Ok(())
+    }
+
+    async fn anonymise_children(
+        &self,
+        session: &mut dyn Session,
+        node: &Node,
+        fields: &[(Column, Recipe)],
+        rows: &[&ChildRow],
+    ) -> Result<(), Halt> {
+        let collection = node.table.name.to_string();
+        for row in rows {
+            let canonical = record_bytes(self.system, &collection, &row.key);
+            let mut set = Vec::new();
+            for ((column, recipe), value) in fields.iter().zip(&row.values) {
+                match self.new_value(recipe, column, value, &row.key, &canonical) {
+                    Ok(Some(new)) => set.push((column, new)),
+                    Ok(None) => {}
+                    Err(()) => return Err(Halt::Again(vec![(row.owner, Outcome::Failed)])),
+                }
+            }
+            if !self.update(session, &node.table.name, &node.key, &row.key, &set).await? {
+                return Err(Halt::Mismatch);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a column becomes; `None` where it is final already.
+    fn new_value(
+        &self,
+        recipe: &Recipe,
+        column: &Column,
+        value: &Scalar,
+        key: &Key,
+        canonical: &[u8],
+    ) -> Result<Option<Scalar>, ()> {
+        let now = self.reader.dialect.moment(self.batch.now, column).show();
+        let context =
+            RecipeContext { key, record: canonical, pseudonym: &self.reader.keys.pseudonym, now: &now };
+        if recipe.is_final(value, &context) {
+            return Ok(None);
+        }
+        recipe.apply(value, &context).map(Some).map_err(|_| ())
+    }
+
+    /// Writes columns of one row by its key; false unless it was exactly one.
+    async fn update(
+        &self,
+        session: &mut dyn Session,
+        table: &TableName,
+        key_columns: &[Column],
+        key: &Key,
+        set: &[(&Column, Scalar)],
+    ) -> Result<bool, Halt> {
+        if set.is_empty() {
+            return Ok(true);
+        }
+        let dialect = self.reader.dialect;
+        let assign: Vec<String> = set
+            .iter()
+            .enumerate()
+            .map(|(place, (column, _))| format!("{} = {}", dialect.name(&column.name), dialect.bound(place + 1, column)))
+            .collect();
+        let names: Vec<(String, &Column)> =
+            key_columns.iter().map(|column| (dialect.name(&column.name), column)).collect();
+        let text = format!(
+            "UPDATE {} SET {} WHERE {}",
+            dialect.table(table),
+            assign.join(", "),
+            dialect.key_in(&names, 1, set.len() + 1)
+        );
+        let mut values: Vec<Scalar> = set.iter().map(|(_, value)| value.clone()).collect();
+        values.extend(flat(&[key]));
+        Ok(session.execute(&Statement { text, values }).await? == 1)
+    }
+
+    /// (d): the records, those that hang below another first.
+    pub(super) async fn erase_records(&self, session: &mut dyn Session, below: &Below) -> Result<(), Halt> {
+        let (Some(node), Some(rows)) = (self.resolved().nodes.first(), below.rows.first()) else { return Ok(()) };
+        let rows: Vec<&ChildRow> = rows.iter().collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.delete_levels(session, node, 0, &rows).await
+    }
+
+    /// Writes the due fields of each record, several parts in one statement, and reads them again: what is not in
+    /// final form then would be found again every night.
+    pub(super) async fn anonymise(
+        &self,
+        session: &mut dyn Session,
+        intent: &Intent,
+        settled: &mut Settled,
+    ) -> Result<(), Halt> {
+        let mut written: Vec<(usize, Vec<usize>)> = Vec::new();
+        for (item, parts) in &intent.write {
+            let Some(record) = intent.records.get(item) else { continue };
+            let canonical = self.reader.record_bytes(&record.key);
+            let (mut set, mut done): (Vec<(&Column, Scalar)>, Vec<usize>) = (Vec::new(), Vec::new());
+            for part in parts {
+                let fields = self.resolved().parts.get(*part).map_or(&[][..], Vec::as_slice);
+                let new: Result<Vec<_>, ()> = fields
+                    .iter()
+                    .map(|(column, recipe)| {
+                        let value = self.reader.value_of(record, column).unwrap_or(&Scalar::Null);
+                        let new = self.new_value(recipe, column, value, &record.key, &canonical)?;
+                        Ok(new.map(|new| (column, new)))
+                    })
+                    .collect();
+                match new {
+                    Ok(new) => {
+                        set.extend(new.into_iter().flatten());
+                        done.push(*part);
+                    }
+                    Err(()) => {
+                        settled.entry(*item).or_default().insert(*part, Outcome::Failed.into());
+                    }
+                }
+            }
+            if !self.update(session, &self.resolved().table.name, &self.resolved().key, &record.key, &set).await? {
+                return Err(Halt::Stop("the database wrote another number of records than the one that was locked"));
+            }
+            written.push((*item, done));
+        }
+        self.check_written(session, &written).await?;
+        for (item, parts) in written {
+            let entry = settled.entry(item).or_default();
+            for part in parts {
+                entry.insert(part, Done::from(Outcome::Anonymised));
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_written(&self, session: &mut dyn Session, written: &[(usize, Vec<usize>)]) -> Result<(), Halt> {
+        let keys: Vec<&Key> = written.iter().filter_map(|(item, _)| self.key(*item)).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let now = self.reader.rows_by_key(session, &keys, false, false).await?;
+        let done: HashMap<&Key, Vec<bool>> = now.iter().map(|record| (&record.key, self.reader.done(record))).collect();
+        let failed: Vec<(usize, Outcome)> = written
+            .iter()
+            .filter(|(item, parts)| {
+                let done = self.key(*item).and_then(|key| done.get(key));
+                !parts.iter().all(|part| done.is_some_and(|done| done.get(*part) == Some(&true)))
+            })
+            .map(|(item, _)| (*item, Outcome::Failed))
+            .collect();
+        if failed.is_empty() { Ok(()) } else { Err(Halt::Again(failed)) }
+    }
+}
+
+/// Whether a foreign key leads from one table to the other.
+fn refers(from: &Node, to: &Node) -> bool {
+    from.table.name != to.table.name && from.table.references.iter().any(|key| key.target == to.table.name)
+}
+
+/// The columns of a key as a condition for one row, for the records' own table.
+pub(super) fn one_row(dialect: &dyn super::engine::Dialect, alias: &str, key: &[Column]) -> String {
+    dialect.key_in(&aliased(dialect, alias, key), 1, 1)
+}
