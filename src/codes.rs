@@ -33,6 +33,64 @@ codes! {
     // --- B2xx: what a live system shows ---
     UNREACHABLE = "B201", "the system can't be reached",
         "The server did not answer, or refused the connection. Its rules are not judged and nothing in it is purged; the ledger counts the system as unread. Check host, port or socket, the service itself, and the account.";
+    TABLE_MISSING = "B202", "a table is not there",
+        "The rule names a table that the database does not have, or that the account may not see. Names are taken letter for letter, with upper and lower case. Nothing of the rule runs until it is mended.";
+    NOT_A_TABLE = "B203", "this is no table",
+        "Only rows of real tables are erased: a view, a virtual or a foreign table shows rows that live elsewhere, and deleting through it does not say what really goes. Name the table that holds the rows.";
+    COLUMN_MISSING = "B204", "a column is not there",
+        "The rule names a column that its table does not have. Perhaps an update of the program renamed it; then read what else it changed before you approve the rule again.";
+    NO_KEY = "B205", "no key names a single row",
+        "bewaard erases by key, and compares each record under lock with what was planned. For that it needs a primary key, or a unique index whose columns are never NULL.";
+    FLOAT_KEY = "B206", "a floating-point key",
+        "Floating-point numbers are rounded on their way, so a key of them can miss its row or meet another one. Use another unique index.";
+    NO_CLOCK_INDEX = "B207", "no index serves the clock",
+        "Without an index on the clock each run reads the whole table. For a small table that is nothing; for a big one it is felt, so it must be accepted with `allow-scan = true`.";
+    NO_REFERENCE_INDEX = "B208", "no index serves a reference",
+        "Rows that belong to a record are found by the column that refers to it. Without an index on that column the whole child table is read, and on some servers locked, for each batch.";
+    FK_BLOCKS = "B209", "a foreign key blocks the erasing",
+        "Rows of another table refer to the records, and the database refuses to leave them behind. Name that table in `children` with what becomes of its rows, or let bewaard follow every foreign key.";
+    FK_CASCADES = "B210", "a foreign key takes other rows along",
+        "With the records the database would silently delete or change rows of a table that the rule does not name: nobody would see it in the plan, and no log would tell. Name the table in `children`.";
+    UNIQUE_CONFLICT = "B211", "a unique column can't get one fixed value",
+        "The same text in two records breaks the unique index, so the second record could never be anonymised. A template with {key} or a pseudonym gives each record its own.";
+    NULL_CONFLICT = "B212", "the column may not be NULL",
+        "The recipe, or clearing a reference, writes NULL where the table forbids it, so the database would refuse every record. Write a fixed text, or delete the rows.";
+    TOO_LONG = "B213", "the recipe writes more than the column holds",
+        "A database in a lenient mode would cut the text off, and the record would be found and written again every night; a strict one refuses it. Use a shorter text.";
+    TRIGGERS = "B214", "triggers fire when rows go",
+        "A trigger runs inside the erasing transaction and may copy the very data that is erased into a history table. Read it, and give the history a rule of its own.";
+    NO_TRANSACTIONS = "B215", "a table without transactions",
+        "What such a table has done can't be rolled back: a crash between a child row and its record leaves half a person. Convert it (InnoDB), or accept it; then records go one at a time.";
+    PARTITIONED = "B216", "the table is partitioned",
+        "Rows are found and erased in whichever partition they are. If partitions are dropped by date already, that may be the cheaper way for the oldest of them.";
+    ROW_SECURITY = "B217", "row-level security hides rows",
+        "The account does not see every row, so a plan would call a table clean that is not, and a child row that nobody sees would be left behind. Let the account see all rows.";
+    VERSIONED = "B218", "the table keeps its history",
+        "In a system-versioned table a deleted row stays readable in the history. Limit the history (partitions by system time, or DELETE HISTORY), or it is not erased.";
+    NULL_IN_WHERE = "B219", "what NULL does here",
+        "In SQL a comparison with NULL is neither true nor false. `country <> 'NL'` and `NOT vip` do not select records where the column is NULL. Add `OR column IS NULL` where they are meant.";
+    LITERAL_KIND = "B220", "a literal of another kind than its column",
+        "Comparing text with a number makes the server convert one of them: 'abc' becomes 0, '12x' becomes 12, and a condition selects more than was meant. Write text in quotes and numbers without.";
+    LIKE_ESCAPE = "B221", "a backslash in a pattern",
+        "Some engines take a backslash in LIKE for an escape and others for itself, so the same rule would select different records. Patterns use % and _ only.";
+    RELATION_UNKNOWN = "B222", "no such relation",
+        "A condition on related rows names a table that the rule declares as a clock, a child or a protection. That declaration says by which columns the rows belong together.";
+    RELATION_COLUMNS = "B223", "how the rows belong together is not clear",
+        "Without `on` the one foreign key between two tables says it. Where there is none, or more than one, the referring columns must be named, as many as the columns they refer to.";
+    RELATION_TYPES = "B224", "related columns of different kinds",
+        "Joining text with a number makes the server convert one of them, and '7 ' or '07' then belong to record 7. Relate columns of the same kind.";
+    CLOCK_TYPE = "B225", "no moment stands in this column",
+        "A clock is a date, a date and time, an epoch in whole numbers, or text in a declared format. Other types hold no moment from which a term can count.";
+    FIELD_NOT_WRITABLE = "B226", "this column can't be anonymised",
+        "A computed column follows the columns that it is made from, and a key column names the record in other tables and in the log. Anonymise what it is made from, or delete the record.";
+    CHILD_WITHOUT_KEY = "B227", "a child table without a key",
+        "Rows without a key can only be deleted all together by their reference. To choose among them, to rewrite them, or to go deeper, each must have a name: a primary key.";
+    TABLE_CIRCLE = "B228", "the tables below form a circle",
+        "A table can't stand above itself in the tree of children: no order of deleting would be right. Clear the reference that closes the circle, or name the children one by one.";
+    RECIPE_TYPE = "B229", "the recipe does not fit the column's type",
+        "A recipe that writes text can't fill a column of numbers, dates or uuids: the database would refuse it, or keep something else. Use \"null\" or a fixed value of that type.";
+    RIGHT_MISSING = "B230", "the account lacks a right",
+        "The rule needs a right that the account does not have, so a run would stop at its first batch. `bewaard grants SYSTEM` prints exactly the statements that give it.";
     // --- B3xx: plan and gate ---
     // --- B4xx: log and keys ---
     // --- B5xx: running ---

@@ -1,5 +1,6 @@
 //! Effects on other people's data: one object-safe contract, one implementation per kind of system.
 
+pub mod open;
 pub mod sql;
 
 use std::collections::BTreeMap;

@@ -70,7 +70,7 @@ impl Reader<'_> {
     ) -> Result<Vec<ChildRow>, ReadFault> {
         let Some(node) = self.resolved.nodes.get(place) else { return Ok(Vec::new()) };
         let parent_key = match node.parent.and_then(|parent| self.resolved.nodes.get(parent)) {
-            Some(parent) if link.table.name != node.table.name || !is_loop(node, link) => parent,
+            Some(parent) if !is_loop(node, link) => parent,
             _ => node,
         };
         let owners: HashMap<&[Scalar], (usize, usize)> =
@@ -143,7 +143,9 @@ impl Reader<'_> {
                         // Already known, and deeper than it seemed. A circle of rows ends at the number of rows.
                         Some(at) => {
                             let most = rows.len();
-                            if let Some(row) = rows.get_mut(at).filter(|row| row.level < found.level && found.level < most) {
+                            if let Some(row) =
+                                rows.get_mut(at).filter(|row| row.level < found.level && found.level < most)
+                            {
                                 row.level = found.level;
                                 next.push(row.clone());
                             }

@@ -76,8 +76,7 @@ impl SqlConnector {
             return Ok(Arc::clone(resolved));
         }
         let mut lease = self.reading(doing).await?;
-        let tables =
-            tables::gather(self.engine.as_ref(), lease.session(), rule).await.map_err(self.sql(doing))?;
+        let tables = tables::gather(self.engine.as_ref(), lease.session(), rule).await.map_err(self.sql(doing))?;
         lease.keep();
         let (resolved, findings) = resolve::resolve(rule, &tables, self.engine.dialect(), self.zone);
         let resolved = Arc::new(resolved.ok_or_else(|| fault::from_findings(&self.system, doing, &findings))?);

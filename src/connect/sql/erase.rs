@@ -289,8 +289,7 @@ impl<'a> Eraser<'a> {
         let mut records = reader.rows_by_key(session, &keys, wants, true).await?;
         self.watch.point("after-lock");
         reader.read_related(session, &mut records, true).await?;
-        let mut by_key: HashMap<Key, Record> =
-            records.into_iter().map(|record| (record.key.clone(), record)).collect();
+        let mut by_key: HashMap<Key, Record> = records.into_iter().map(|record| (record.key.clone(), record)).collect();
         let mut intent = Intent { records: HashMap::new(), delete: Vec::new(), write: Vec::new() };
         for item in items {
             let record = self.key(*item).and_then(|key| by_key.remove(key));
@@ -405,7 +404,9 @@ impl<'a> Eraser<'a> {
                 self.watch.point("after-commit");
                 Ok(settled)
             }
-            Err(fault) if matches!(fault.kind, FaultKind::LockTimeout | FaultKind::Deadlock | FaultKind::Constraint) => {
+            Err(fault)
+                if matches!(fault.kind, FaultKind::LockTimeout | FaultKind::Deadlock | FaultKind::Constraint) =>
+            {
                 // The server said no: nothing was committed.
                 session.rollback().await.map_err(|_| Halt::Lost(fault.clone()))?;
                 Err(fault.into())
@@ -429,7 +430,9 @@ impl<'a> Eraser<'a> {
             Halt::Read(fault) => EraseError::NotDone(fault::from_read(self.system, DOING, fault)),
             Halt::Lost(fault) => EraseError::InDoubt(fault::from_sql(self.system, DOING, fault)),
             Halt::Stop(what) => EraseError::NotDone(own(what, Advice::Stop)),
-            Halt::Watch => EraseError::NotDone(own("what must stand on this host's disk first could not be written", Advice::Fix)),
+            Halt::Watch => {
+                EraseError::NotDone(own("what must stand on this host's disk first could not be written", Advice::Fix))
+            }
             Halt::Again(_) | Halt::Mismatch => {
                 EraseError::NotDone(own("other rows were changed than those that were read", Advice::Stop))
             }

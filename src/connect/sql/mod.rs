@@ -3,4 +3,22 @@
 //! [`engine`] is what an engine must give (a session, a dialect, its catalogue); everything above it is written once.
 
 pub mod catalogue;
+mod children;
+pub mod connector;
 pub mod engine;
+mod erase;
+mod fault;
+mod locate;
+mod predicate;
+mod preselect;
+mod probe;
+mod records;
+mod relate;
+mod resolve;
+mod sessions;
+pub mod sqlite;
+mod sqlite_catalogue;
+mod sqlite_dialect;
+mod statements;
+mod tables;
+mod write;

@@ -12,11 +12,7 @@ pub(super) enum Misfit {
     /// No such column.
     Column(String),
     /// The literal's kind does not fit the column.
-    Kind {
-        column: String,
-        ty: String,
-        wants: &'static str,
-    },
+    Kind { column: String, ty: String, wants: &'static str },
     /// A LIKE that engines would read differently.
     Like(String),
     /// No such relation, or one where none may stand.

@@ -16,16 +16,14 @@ const SLACK: u64 = 3;
 
 /// The condition, or `None` where the server can't tell.
 pub(super) fn may_be_due(reader: &Reader<'_>, day: NaiveDate) -> Option<String> {
-    let parts: Vec<String> =
-        reader.rule.parts.iter().map(|part| not_yet(reader, part, day)).collect::<Option<_>>()?;
-    let protected: String =
-        reader.resolved.protect.iter().map(|text| format!("WHEN {text} THEN 1 ")).collect();
-    Some(format!("CASE {protected}WHEN {} THEN 0 ELSE 1 END = 1", parts.join(" AND ")))
+    let parts: Vec<String> = reader.rule.parts.iter().map(|part| not_yet(reader, part, day)).collect::<Option<_>>()?;
+    let mut cases: Vec<String> = reader.resolved.protect.iter().map(|text| format!("WHEN {text} THEN 1")).collect();
+    cases.push(format!("WHEN {} THEN 0", parts.join(" AND ")));
+    Some(format!("CASE {} ELSE 1 END = 1", cases.join(" ")))
 }
 
 fn not_yet(reader: &Reader<'_>, part: &Part, day: NaiveDate) -> Option<String> {
-    let plain: Vec<String> =
-        part.grounds.iter().map(|ground| all_plain(reader, ground, day)).collect::<Option<_>>()?;
+    let plain: Vec<String> = part.grounds.iter().map(|ground| all_plain(reader, ground, day)).collect::<Option<_>>()?;
     let mut late = Vec::new();
     for ground in &part.grounds {
         let newest = newest_clock_that_may_be_due(day, ground.keep).checked_add_days(Days::new(1 + SLACK))?;
@@ -42,8 +40,7 @@ fn all_plain(reader: &Reader<'_>, ground: &Ground, day: NaiveDate) -> Option<Str
     let earliest = NaiveDate::from_ymd_opt(1970, 1, 2)?.checked_add_days(Days::new(SLACK))?;
     let (mut each, mut any) = (Vec::new(), Vec::new());
     for source in sources(reader, ground)? {
-        let is_day =
-            format!("({} AND NOT {})", before(reader, source, latest)?, before(reader, source, earliest)?);
+        let is_day = format!("({} AND NOT {})", before(reader, source, latest)?, before(reader, source, earliest)?);
         each.push(format!("({} IS NULL OR {is_day})", expression(reader, source)));
         any.push(is_day);
     }

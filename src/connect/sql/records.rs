@@ -308,7 +308,9 @@ impl Reader<'_> {
         push_field(&mut bytes, b'K', &record.key.canonical());
         let values = |bytes: &mut Vec<u8>, tag, values: &[Scalar]| {
             let mut inner = Vec::new();
-            values.iter().for_each(|value| value.push_canonical(&mut inner));
+            for value in values {
+                value.push_canonical(&mut inner);
+            }
             push_field(bytes, tag, &inner);
         };
         for clock in &record.clocks {
@@ -321,8 +323,7 @@ impl Reader<'_> {
     /// Whether each part is in final form.
     pub(super) fn done(&self, record: &Record) -> Vec<bool> {
         let canonical = self.record_bytes(&record.key);
-        let context =
-            RecipeContext { key: &record.key, record: &canonical, pseudonym: &self.keys.pseudonym, now: "" };
+        let context = RecipeContext { key: &record.key, record: &canonical, pseudonym: &self.keys.pseudonym, now: "" };
         let is_final = |(column, recipe): &(Column, crate::domain::recipe::Recipe)| {
             self.value_of(record, column).is_some_and(|value| recipe.is_final(value, &context))
         };

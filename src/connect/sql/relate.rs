@@ -81,7 +81,12 @@ impl Link {
                 count(to.len()),
                 above.name.name
             );
-            faults.fault(codes::RELATION_COLUMNS, at, text, "write the referring columns in `on` and those referred to in `to`");
+            faults.fault(
+                codes::RELATION_COLUMNS,
+                at,
+                text,
+                "write the referring columns in `on` and those referred to in `to`",
+            );
             return None;
         }
         for (from, target) in on.iter().zip(&to) {
@@ -112,9 +117,11 @@ impl Link {
 
     /// `c.on = above.to AND ...`.
     pub(super) fn joined(&self, dialect: &dyn Dialect, above: &str) -> String {
-        let pairs = self.on.iter().zip(&self.to).map(|(on, to)| {
-            format!("{RELATED}.{} = {above}.{}", dialect.name(&on.name), dialect.name(&to.name))
-        });
+        let pairs = self
+            .on
+            .iter()
+            .zip(&self.to)
+            .map(|(on, to)| format!("{RELATED}.{} = {above}.{}", dialect.name(&on.name), dialect.name(&to.name)));
         pairs.chain(self.filter.clone()).collect::<Vec<_>>().join(" AND ")
     }
 
@@ -201,7 +208,8 @@ impl Tree<'_> {
     fn declare(&mut self, parent: usize, children: &[Child]) {
         let at = self.at();
         for child in children {
-            let Some((above, above_key)) = self.nodes.get(parent).map(|node| (node.table.clone(), node.key.clone())) else {
+            let Some((above, above_key)) = self.nodes.get(parent).map(|node| (node.table.clone(), node.key.clone()))
+            else {
                 return;
             };
             let link = Link::resolve(&child.relation, &above, &above_key, self.tables, self.dialect, &at, self.faults);
@@ -211,14 +219,22 @@ impl Tree<'_> {
                     node.loops.push(link);
                 }
                 if !child.children.is_empty() {
-                    let text = format!("`{}` refers to itself here: name what belongs to its rows one level up", above.name.name);
+                    let text = format!(
+                        "`{}` refers to itself here: name what belongs to its rows one level up",
+                        above.name.name
+                    );
                     self.faults.fault(codes::TABLE_CIRCLE, &at, text, "move these children to the same table above");
                 }
                 continue;
             }
             if child.then == ChildAction::Delete && self.is_above(parent, &link.table.name) {
                 let text = format!("`{}` stands above itself in the tree of children", link.table.name.name);
-                self.faults.fault(codes::TABLE_CIRCLE, &at, text, "clear the reference that closes the circle: `then.clear = true`");
+                self.faults.fault(
+                    codes::TABLE_CIRCLE,
+                    &at,
+                    text,
+                    "clear the reference that closes the circle: `then.clear = true`",
+                );
                 continue;
             }
             let key = row_key(&link.table);
@@ -247,7 +263,8 @@ impl Tree<'_> {
         let above_lacks = self.nodes.get(parent).is_some_and(|node| node.key.is_empty());
         let keyless_with_more = key.is_empty() && (anonymises || link.filter.is_some());
         if keyless_with_more || above_lacks {
-            let named = if above_lacks { self.nodes.get(parent).map(|node| node.table.name.name.clone()) } else { None };
+            let named =
+                if above_lacks { self.nodes.get(parent).map(|node| node.table.name.name.clone()) } else { None };
             let text = format!(
                 "table `{}` has no key, so its rows can't be told apart",
                 named.unwrap_or_else(|| link.table.name.name.clone())
@@ -295,7 +312,12 @@ impl Tree<'_> {
         }
         if self.is_above(place, &key.table) {
             let text = format!("foreign keys form a circle through `{}` and `{}`", key.table.name, above.name.name);
-            self.faults.fault(codes::TABLE_CIRCLE, &at, text, "declare the children by name, and clear the reference that closes the circle");
+            self.faults.fault(
+                codes::TABLE_CIRCLE,
+                &at,
+                text,
+                "declare the children by name, and clear the reference that closes the circle",
+            );
             return;
         }
         // A reference that may be empty and that the schema itself empties: the row belongs to somebody else.

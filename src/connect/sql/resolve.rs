@@ -36,6 +36,8 @@ pub(super) struct Resolved {
     pub(super) protect: Vec<String>,
     /// Whether filter or protection look into other tables.
     pub(super) looks_aside: bool,
+    /// The tables that they look into.
+    pub(super) aside: Vec<Table>,
     /// The table of children, in pre-order; the first is the rule's own table.
     pub(super) nodes: Vec<Node>,
     pub(super) identities: Vec<(IdentityKind, Column)>,
@@ -119,7 +121,12 @@ impl Faults {
 }
 
 /// Holds a rule against the tables that it speaks of. Without faults there is a result.
-pub(super) fn resolve(rule: &Rule, tables: &Tables, dialect: &dyn Dialect, zone: Tz) -> (Option<Resolved>, Vec<Finding>) {
+pub(super) fn resolve(
+    rule: &Rule,
+    tables: &Tables,
+    dialect: &dyn Dialect,
+    zone: Tz,
+) -> (Option<Resolved>, Vec<Finding>) {
     let Selection::Sql(sql) = &rule.selection;
     let mut faults = Faults { findings: Vec::new() };
     let at = |what: &str| format!("rule.{}.{what}", rule.id);
@@ -127,18 +134,14 @@ pub(super) fn resolve(rule: &Rule, tables: &Tables, dialect: &dyn Dialect, zone:
         return (None, faults.findings);
     };
     let key = key_columns(&table, sql, &at("records.key"), &mut faults);
-    let exists = |name: &str, matching: Option<&Predicate>| {
-        exists(rule, tables, dialect, &table, &key, name, matching)
-    };
+    let exists = |name: &str, matching: Option<&Predicate>| exists(rule, tables, dialect, &table, &key, name, matching);
     let printer = Printer { dialect, table: &table, alias: RECORD, exists: &exists };
-    let filter = sql
-        .filter
-        .as_ref()
-        .and_then(|filter| faults.printed(printer.print(filter), &table, &at("records.where")));
+    let filter =
+        sql.filter.as_ref().and_then(|filter| faults.printed(printer.print(filter), &table, &at("records.where")));
     let mut protect = Vec::new();
     let mut looks_aside = sql.filter.as_ref().is_some_and(asks_relations);
     for one in &sql.protect {
-        let printed = match one {
+        let text = match one {
             Protect::Where(predicate) => {
                 looks_aside |= asks_relations(predicate);
                 faults.printed(printer.print(predicate), &table, &at("records.protect"))
@@ -149,7 +152,7 @@ pub(super) fn resolve(rule: &Rule, tables: &Tables, dialect: &dyn Dialect, zone:
                     .map(|link| link.exists(dialect, RECORD, None))
             }
         };
-        protect.extend(printed);
+        protect.extend(text);
     }
     let sources = sources(rule, &table, &key, tables, dialect, zone, &mut faults);
     let nodes = super::relate::nodes(rule, sql, &table, &key, tables, dialect, &mut faults);
@@ -168,10 +171,41 @@ pub(super) fn resolve(rule: &Rule, tables: &Tables, dialect: &dyn Dialect, zone:
             touched.push(column.clone());
         }
     }
-    let allow_no_transactions = sql.allow_no_transactions;
-    let resolved =
-        Resolved { table, key, sources, filter, protect, looks_aside, nodes, identities, parts, touched, allow_no_transactions };
+    let resolved = Resolved {
+        aside: aside(rule, sql, tables),
+        allow_no_transactions: sql.allow_no_transactions,
+        table,
+        key,
+        sources,
+        filter,
+        protect,
+        looks_aside,
+        nodes,
+        identities,
+        parts,
+        touched,
+    };
     (Some(resolved), faults.findings)
+}
+
+/// The tables that filter and protections look into.
+fn aside(rule: &Rule, sql: &SqlSelection, tables: &Tables) -> Vec<Table> {
+    let mut names: Vec<&str> = Vec::new();
+    let predicates = sql.protect.iter().filter_map(|one| match one {
+        Protect::Where(predicate) => Some(predicate),
+        Protect::Related(_) => None,
+    });
+    for predicate in sql.filter.iter().chain(predicates) {
+        predicate.visit_relations(&mut |name, _| names.push(name));
+    }
+    let asked = declared(rule)
+        .into_iter()
+        .filter(|one| names.contains(&one.table.name.as_str()) || names.contains(&one.table.to_string().as_str()));
+    let protecting = sql.protect.iter().filter_map(|one| match one {
+        Protect::Related(relation) => Some(relation),
+        Protect::Where(_) => None,
+    });
+    asked.chain(protecting).filter_map(|relation| tables.get(&relation.table).cloned()).collect()
 }
 
 fn own_table(tables: &Tables, sql: &SqlSelection, at: &str, faults: &mut Faults) -> Option<Table> {
@@ -216,7 +250,8 @@ fn key_columns(table: &Table, sql: &SqlSelection, at: &str, faults: &mut Faults)
     }
     let columns: Vec<Column> = names.iter().filter_map(|name| faults.column(table, name, at)).collect();
     if columns.len() == names.len() && !table.is_key(names) {
-        let text = format!("these columns name no single row of `{}`: no unique index over NOT NULL columns", table.name.name);
+        let text =
+            format!("these columns name no single row of `{}`: no unique index over NOT NULL columns", table.name.name);
         faults.fault(codes::NO_KEY, at, text, "use the primary key, or a unique index whose columns are NOT NULL");
     }
     for column in &columns {
@@ -253,9 +288,7 @@ fn exists(
     let link = Link::resolve(relation, table, key, tables, dialect, "", &mut aside)
         .ok_or_else(|| Misfit::Relation(name.to_string()))?;
     let matching = matching
-        .map(|one| {
-            Printer { dialect, table: &link.table, alias: RELATED, exists: &no_relations }.print(one)
-        })
+        .map(|one| Printer { dialect, table: &link.table, alias: RELATED, exists: &no_relations }.print(one))
         .transpose()?;
     Ok(link.exists(dialect, RECORD, matching.as_deref()))
 }
@@ -294,8 +327,13 @@ fn sources(
                 None => continue,
             },
         };
-        let Some(column) = faults.column(link.as_ref().map_or(table, |link| &link.table), column, &at) else { continue };
-        if matches!(column.class, TypeClass::Binary | TypeClass::Json | TypeClass::Time | TypeClass::Bool | TypeClass::Uuid) {
+        let Some(column) = faults.column(link.as_ref().map_or(table, |link| &link.table), column, &at) else {
+            continue;
+        };
+        if matches!(
+            column.class,
+            TypeClass::Binary | TypeClass::Json | TypeClass::Time | TypeClass::Bool | TypeClass::Uuid
+        ) {
             let text = format!("clock column `{}` is of type `{}`: no moment stands in it", column.name, column.ty);
             faults.fault(codes::CLOCK_TYPE, &at, text, "name a column that holds a date, a date and time, or an epoch");
         }
@@ -356,7 +394,12 @@ pub(super) fn writable(
         if column.generated || key.iter().any(|one| one.name == column.name) {
             let why = if column.generated { "is computed by the database" } else { "is part of the key" };
             let text = format!("column `{field}` of `{}` {why}", table.name.name);
-            faults.fault(codes::FIELD_NOT_WRITABLE, at, text, "anonymise the columns that it is made from, or delete the record");
+            faults.fault(
+                codes::FIELD_NOT_WRITABLE,
+                at,
+                text,
+                "anonymise the columns that it is made from, or delete the record",
+            );
         }
         out.push((column, recipe.clone()));
     }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row as _, Sqlite, TypeInfo, ValueRef};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row as _, Sqlite, TypeInfo, ValueRef};
 
 use super::catalogue::Table;
 use super::engine::{Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate};

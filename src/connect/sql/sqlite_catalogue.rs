@@ -128,9 +128,8 @@ fn class(declared: &str) -> TypeClass {
 type Indexes = (Vec<Vec<String>>, Vec<Vec<String>>);
 
 async fn indexes(session: &mut dyn Session, table: &str) -> Result<Indexes, SqlFault> {
-    let listed = session
-        .rows(&ask("SELECT name, \"unique\", partial FROM pragma_index_list(?1, 'main')", table))
-        .await?;
+    let listed =
+        session.rows(&ask("SELECT name, \"unique\", partial FROM pragma_index_list(?1, 'main')", table)).await?;
     let (mut unique, mut all) = (Vec::new(), Vec::new());
     for index in &listed {
         let parts = session
@@ -140,7 +139,8 @@ async fn indexes(session: &mut dyn Session, table: &str) -> Result<Indexes, SqlF
             ))
             .await?;
         let partial = number(index, 2) != 0;
-        let plain: Vec<String> = parts.iter().take_while(|part| number(part, 0) >= 0).map(|part| text(part, 1)).collect();
+        let plain: Vec<String> =
+            parts.iter().take_while(|part| number(part, 0) >= 0).map(|part| text(part, 1)).collect();
         if number(index, 1) != 0 && !partial && plain.len() == parts.len() {
             unique.push(plain.clone());
         }
@@ -196,9 +196,8 @@ async fn foreign_keys(
         if key.target.name == table {
             exact_columns(&mut key.target_columns, columns, primary_key);
         } else {
-            let target = session
-                .rows(&ask("SELECT name, pk FROM pragma_table_xinfo(?1, 'main')", &key.target.name))
-                .await?;
+            let target =
+                session.rows(&ask("SELECT name, pk FROM pragma_table_xinfo(?1, 'main')", &key.target.name)).await?;
             exact_others(&mut key.target_columns, &target);
         }
     }
@@ -253,9 +252,8 @@ async fn triggers(session: &mut dyn Session, table: &str) -> Result<Vec<String>,
 /// Whether a trigger fires on UPDATE or DELETE. In doubt it does.
 fn fires(name: &str, sql: &str) -> bool {
     let after = sql.find(name).map_or(sql, |at| sql.get(at + name.len()..).unwrap_or(sql)).to_ascii_uppercase();
-    let event = after
-        .split(|c: char| !c.is_ascii_alphabetic())
-        .find(|word| matches!(*word, "INSERT" | "UPDATE" | "DELETE"));
+    let event =
+        after.split(|c: char| !c.is_ascii_alphabetic()).find(|word| matches!(*word, "INSERT" | "UPDATE" | "DELETE"));
     event != Some("INSERT")
 }
 

@@ -65,15 +65,16 @@ impl Eraser<'_> {
     /// records themselves, is the last.
     fn order(&self) -> Vec<usize> {
         let nodes = &self.resolved().nodes;
-        let mut left: Vec<usize> =
-            (0..nodes.len()).rev().filter(|place| nodes.get(*place).is_some_and(|node| node.action == NodeAction::Delete)).collect();
+        let mut left: Vec<usize> = (0..nodes.len())
+            .rev()
+            .filter(|place| nodes.get(*place).is_some_and(|node| node.action == NodeAction::Delete))
+            .collect();
         let mut out = Vec::with_capacity(left.len());
         while !left.is_empty() {
             let free = left.iter().position(|place| {
                 let others = left.iter().filter(|other| *other != place);
                 others.filter_map(|other| nodes.get(*other).map(|node| (*other, node))).all(|(_, other)| {
-                    nodes.get(*place).is_none_or(|node| !refers(other, node))
-                        && other.parent != Some(*place)
+                    nodes.get(*place).is_none_or(|node| !refers(other, node)) && other.parent != Some(*place)
                 })
             });
             // A circle of tables has no such order; the server then says whether it minds.
@@ -212,7 +213,8 @@ impl Eraser<'_> {
     async fn clear(&self, session: &mut dyn Session, node: &Node, rows: &[&ChildRow]) -> Result<(), Halt> {
         let dialect = self.reader.dialect;
         let Some(link) = &node.link else { return Ok(()) };
-        let nothing: Vec<String> = link.on.iter().map(|column| format!("{} = NULL", dialect.name(&column.name))).collect();
+        let nothing: Vec<String> =
+            link.on.iter().map(|column| format!("{} = NULL", dialect.name(&column.name))).collect();
         for (condition, values, expected) in self.conditions(node, rows, 1) {
             let text =
                 format!("UPDATE {} SET {} WHERE {condition}", dialect.table(&node.table.name), nothing.join(", "));
@@ -258,8 +260,7 @@ impl Eraser<'_> {
         canonical: &[u8],
     ) -> Result<Option<Scalar>, ()> {
         let now = self.reader.dialect.moment(self.batch.now, column).show();
-        let context =
-            RecipeContext { key, record: canonical, pseudonym: &self.reader.keys.pseudonym, now: &now };
+        let context = RecipeContext { key, record: canonical, pseudonym: &self.reader.keys.pseudonym, now: &now };
         if recipe.is_final(value, &context) {
             return Ok(None);
         }
@@ -282,7 +283,9 @@ impl Eraser<'_> {
         let assign: Vec<String> = set
             .iter()
             .enumerate()
-            .map(|(place, (column, _))| format!("{} = {}", dialect.name(&column.name), dialect.bound(place + 1, column)))
+            .map(|(place, (column, _))| {
+                format!("{} = {}", dialect.name(&column.name), dialect.bound(place + 1, column))
+            })
             .collect();
         let names: Vec<(String, &Column)> =
             key_columns.iter().map(|column| (dialect.name(&column.name), column)).collect();

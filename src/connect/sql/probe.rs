@@ -1,0 +1,464 @@
+//! `check` against a live database: what a rule needs, and what the database shows of it.
+
+use std::fmt::Write as _;
+
+use super::catalogue::{Column, ForeignKey, OnDelete, Table, TypeClass};
+use super::connector::SqlConnector;
+use super::engine::Need;
+use super::predicate::null_traps;
+use super::relate::{Node, NodeAction, covers};
+use super::resolve::{self, Faults, Resolved, part_path, since_path};
+use super::tables::{self, Tables};
+use crate::codes;
+use crate::connect::{ConnectError, Finding, Probe, Severity};
+use crate::domain::recipe::Recipe;
+use crate::domain::rule::{Action, Rule};
+use crate::domain::selection::{Protect, Selection};
+
+/// From this many rows a full reading is felt.
+const BIG: u64 = 50_000;
+
+impl SqlConnector {
+    pub(super) async fn probe_rule(&self, rule: &Rule) -> Result<Probe, ConnectError> {
+        let doing = "check a rule";
+        self.forget(rule).await;
+        let mut lease = self.reading(doing).await?;
+        let session = lease.session();
+        let tables = tables::gather(self.engine.as_ref(), session, rule).await.map_err(self.sql(doing))?;
+        let server = self.engine.server_findings(session).await.map_err(self.sql(doing))?;
+        lease.keep();
+        let (resolved, findings) = resolve::resolve(rule, &tables, self.engine.dialect(), self.zone);
+        let mut faults = Faults { findings };
+        faults.findings.extend(server);
+        let facts = match &resolved {
+            Some(resolved) => {
+                let mut check = Check { rule, resolved, tables: &tables, faults: &mut faults };
+                check.run();
+                facts(resolved)
+            }
+            None => String::new(),
+        };
+        faults.findings.sort_by(|a, b| (a.severity, a.code.id, &a.at).cmp(&(b.severity, b.code.id, &b.at)));
+        Ok(Probe { facts, findings: faults.findings })
+    }
+
+    pub(super) async fn rights_of(&self, rules: &[&Rule]) -> Result<Vec<Finding>, ConnectError> {
+        let needs = self.needs(rules).await?;
+        let doing = "check the account's rights";
+        let mut lease = self.reading(doing).await?;
+        let findings = self.engine.rights(lease.session(), &needs).await.map_err(self.sql(doing))?;
+        lease.keep();
+        Ok(findings)
+    }
+
+    pub(super) async fn grants_for(&self, rules: &[&Rule]) -> Result<Vec<String>, ConnectError> {
+        Ok(self.engine.grants(&self.needs(rules).await?))
+    }
+
+    /// What the account needs for these rules, each table once.
+    async fn needs(&self, rules: &[&Rule]) -> Result<Vec<Need>, ConnectError> {
+        let mut needs: Vec<Need> = Vec::new();
+        for rule in rules {
+            let resolved = self.resolved(rule, "list the rights that rules need").await?;
+            for need in needs_of(rule, &resolved) {
+                match needs.iter_mut().find(|one| one.table == need.table) {
+                    Some(one) => {
+                        one.delete |= need.delete;
+                        one.lock |= need.lock;
+                        one.update.extend(need.update);
+                        one.update.sort();
+                        one.update.dedup();
+                    }
+                    None => needs.push(need),
+                }
+            }
+        }
+        Ok(needs)
+    }
+}
+
+fn needs_of(rule: &Rule, resolved: &Resolved) -> Vec<Need> {
+    let need = |table: &Table, what: &str| Need {
+        table: table.name.clone(),
+        select: true,
+        delete: false,
+        update: Vec::new(),
+        lock: false,
+        at: format!("rule.{}.{what}", rule.id),
+    };
+    let mut out = Vec::new();
+    let deletes = rule.record_part().is_some();
+    for (place, node) in resolved.nodes.iter().enumerate() {
+        let mut one = need(&node.table, if place == 0 { "records.table" } else { "children" });
+        one.lock = true;
+        match &node.action {
+            NodeAction::Delete => one.delete = deletes,
+            NodeAction::Clear => one.update = node.link.as_ref().map(super::relate::Link::on_names).unwrap_or_default(),
+            NodeAction::Anonymise(fields) => {
+                one.update = fields.iter().map(|(column, _)| column.name.clone()).collect();
+            }
+        }
+        if place == 0 {
+            one.update = resolved.touched.iter().map(|column| column.name.clone()).collect();
+        }
+        out.push(one);
+    }
+    for source in resolved.sources.iter().filter_map(|source| source.link.as_ref()) {
+        let mut one = need(&source.table, "since");
+        one.lock = true;
+        out.push(one);
+    }
+    out.extend(resolved.aside.iter().map(|table| need(table, "records.where")));
+    out
+}
+
+struct Check<'a> {
+    rule: &'a Rule,
+    resolved: &'a Resolved,
+    tables: &'a Tables,
+    faults: &'a mut Faults,
+}
+
+impl Check<'_> {
+    fn run(&mut self) {
+        self.clocks();
+        self.references();
+        for place in 0..self.resolved.nodes.len() {
+            self.blocking(place);
+        }
+        self.recipes();
+        self.tables();
+        self.nulls();
+    }
+
+    fn at(&self, what: &str) -> String {
+        format!("rule.{}.{what}", self.rule.id)
+    }
+
+    /// An index on the clock, or a table small enough to be read.
+    fn clocks(&mut self) {
+        let Selection::Sql(sql) = &self.rule.selection;
+        for (place, source) in self.resolved.sources.iter().enumerate().filter(|(_, source)| source.link.is_none()) {
+            let table = &self.resolved.table;
+            if table.has_index_on(std::slice::from_ref(&source.column.name)) {
+                continue;
+            }
+            let text = format!(
+                "no index serves clock `{}` of `{}` (about {} rows)",
+                source.column.name, table.name.name, table.estimate
+            );
+            let grave = table.estimate > BIG && !sql.allow_scan;
+            let severity = if grave { Severity::Fault } else { Severity::Note };
+            let at = since_path(self.rule, place);
+            self.faults.add(
+                severity,
+                codes::NO_CLOCK_INDEX,
+                &at,
+                text,
+                "add an index on the clock, or accept a full reading with `allow-scan = true`",
+            );
+        }
+    }
+
+    /// An index on each reference: without one every batch reads the whole child table.
+    fn references(&mut self) {
+        let clocks = self.resolved.sources.iter().filter_map(|source| source.link.as_ref());
+        let children = self.resolved.nodes.iter().flat_map(|node| node.link.iter().chain(&node.loops));
+        let links: Vec<_> = clocks.map(|link| (link, "since")).chain(children.map(|link| (link, "children"))).collect();
+        for (link, what) in links {
+            let names = link.on_names();
+            if !link.table.has_index_on(&names) {
+                let text = format!("no index of `{}` starts with {}", link.table.name.name, names.join(", "));
+                let at = self.at(what);
+                self.faults.add(
+                    Severity::Warning,
+                    codes::NO_REFERENCE_INDEX,
+                    &at,
+                    text,
+                    "add an index on the referring columns",
+                );
+            }
+        }
+    }
+
+    /// Foreign keys into what goes, from tables that the rule does not name.
+    fn blocking(&mut self, place: usize) {
+        let Some(node) = self.resolved.nodes.get(place) else { return };
+        let goes = node.action == NodeAction::Delete && (place > 0 || self.rule.record_part().is_some());
+        if !goes {
+            return;
+        }
+        for key in node.table.referenced_by.iter().filter(|key| !covers(&self.resolved.nodes, place, key)) {
+            let (code, what) = match key.on_delete {
+                OnDelete::Refuse => (codes::FK_BLOCKS, "would block the erasing"),
+                OnDelete::Cascade => (codes::FK_CASCADES, "would go unseen by cascade"),
+                OnDelete::Clear => (codes::FK_CASCADES, "would lose their reference unseen"),
+            };
+            // Rows that another node of the same tree takes are gone before this one.
+            if self.taken_elsewhere(key) {
+                continue;
+            }
+            let text = format!(
+                "rows of `{}` ({}) refer to `{}` and {what}",
+                key.table.name,
+                key.columns.join(", "),
+                node.table.name.name
+            );
+            let at = self.at("children");
+            self.faults.fault(code, &at, text, "name the table in `children`, or set `follow-foreign-keys = true`");
+        }
+        self.conditional(node, place);
+    }
+
+    /// A foreign key within the tree, between two tables that both hang on the same record.
+    fn taken_elsewhere(&self, key: &ForeignKey) -> bool {
+        key.on_delete == OnDelete::Refuse
+            && self.resolved.nodes.iter().any(|node| {
+                node.table.name == key.table
+                    && node.action == NodeAction::Delete
+                    && node.link.as_ref().is_some_and(|link| link.filter.is_none())
+            })
+    }
+
+    /// A child with a condition leaves rows behind that its foreign key will not leave.
+    fn conditional(&mut self, node: &Node, place: usize) {
+        let below = self.resolved.nodes.iter().filter(|child| child.parent == Some(place));
+        for link in below.filter_map(|child| child.link.as_ref()).filter(|link| link.filter.is_some()) {
+            let bound = node
+                .table
+                .referenced_by
+                .iter()
+                .any(|key| key.table == link.table.name && key.columns == link.on_names());
+            if bound {
+                let text = format!(
+                    "only some rows of `{}` are children, and the others refer to the record too",
+                    link.table.name.name
+                );
+                let at = self.at("children");
+                self.faults.add(
+                    Severity::Warning,
+                    codes::FK_BLOCKS,
+                    &at,
+                    text,
+                    "records with such other rows will stay; leave the condition out to take them all",
+                );
+            }
+        }
+    }
+
+    /// Recipes against the constraints of their columns.
+    fn recipes(&mut self) {
+        for (part, fields) in self.rule.parts.iter().zip(&self.resolved.parts) {
+            if let Action::Anonymise(_) = part.action {
+                let at = format!("{}.then", part_path(self.rule, part));
+                for (column, recipe) in fields {
+                    self.recipe(&self.resolved.table, column, recipe, &at);
+                }
+            }
+        }
+        for node in &self.resolved.nodes {
+            if let NodeAction::Anonymise(fields) = &node.action {
+                for (column, recipe) in fields {
+                    self.recipe(&node.table, column, recipe, &self.at("children"));
+                }
+            }
+        }
+    }
+
+    fn recipe(&mut self, table: &Table, column: &Column, recipe: &Recipe, at: &str) {
+        let named = format!("`{}`.`{}`", table.name.name, column.name);
+        if *recipe == Recipe::Null && !column.nullable {
+            let text = format!("{named} may not be NULL");
+            self.faults.fault(codes::NULL_CONFLICT, at, text, "use a fixed text instead of \"null\"");
+        }
+        if *recipe == Recipe::Marker && !column.nullable {
+            let text = format!("{named} may not be NULL, so a marker would stand in every row already");
+            self.faults.fault(codes::NULL_CONFLICT, at, text, "use a column that may be NULL as the marker");
+        }
+        let unique = table.unique.iter().any(|key| key.contains(&column.name));
+        let same = matches!(recipe, Recipe::Fixed(_) | Recipe::Truncate(_));
+        if unique && same {
+            let text = format!("{named} is unique: a second record can't get the same value");
+            self.faults.fault(codes::UNIQUE_CONFLICT, at, text, "use a template with {key}, a pseudonym, or \"null\"");
+        }
+        let length = match recipe {
+            Recipe::Fixed(text) => Some(text.chars().count() as u64),
+            Recipe::Template(text) => Some(text.replace("{key}", "").chars().count() as u64 + 1),
+            Recipe::Pseudonym { length } => Some(u64::from(*length)),
+            _ => None,
+        };
+        if let (Some(length), Some(most)) = (length, column.max_chars)
+            && length > most
+        {
+            let text = format!("{named} holds {most} characters, and this recipe writes {length} or more");
+            self.faults.fault(codes::TOO_LONG, at, text, "write less");
+        }
+        let text_only = matches!(recipe, Recipe::Template(_) | Recipe::Pseudonym { .. });
+        let no_text = matches!(
+            column.class,
+            TypeClass::Integer
+                | TypeClass::Decimal
+                | TypeClass::Float
+                | TypeClass::Bool
+                | TypeClass::Date
+                | TypeClass::DateTime
+                | TypeClass::Moment
+                | TypeClass::Time
+                | TypeClass::Uuid
+        );
+        if text_only && no_text {
+            let text = format!("{named} is of type `{}`, and this recipe writes text", column.ty);
+            self.faults.fault(codes::RECIPE_TYPE, at, text, "use \"null\", or a fixed value of that type");
+        }
+    }
+
+    fn tables(&mut self) {
+        let Selection::Sql(sql) = &self.rule.selection;
+        let mut seen: Vec<&str> = Vec::new();
+        for (place, node) in self.resolved.nodes.iter().enumerate() {
+            if seen.contains(&node.table.name.name.as_str()) {
+                continue;
+            }
+            seen.push(&node.table.name.name);
+            let at = self.at(if place == 0 { "records.table" } else { "children" });
+            self.table(&node.table, &at, sql.allow_no_transactions);
+        }
+    }
+
+    fn table(&mut self, table: &Table, at: &str, allowed: bool) {
+        let name = &table.name.name;
+        if !table.triggers.is_empty() {
+            let text = format!("triggers of `{name}` fire when rows go or change: {}", table.triggers.join(", "));
+            self.faults.add(
+                Severity::Warning,
+                codes::TRIGGERS,
+                at,
+                text,
+                "read them: a trigger may copy what is erased into another table",
+            );
+        }
+        if !table.transactional {
+            let text = format!("`{name}` has no transactions: what is half done can't be rolled back");
+            let severity = if allowed { Severity::Warning } else { Severity::Fault };
+            self.faults.add(
+                severity,
+                codes::NO_TRANSACTIONS,
+                at,
+                text,
+                "convert the table, or accept it with `allow-no-transactions = true`",
+            );
+        }
+        if table.partitioned {
+            self.faults.add(
+                Severity::Note,
+                codes::PARTITIONED,
+                at,
+                format!("`{name}` is partitioned"),
+                "nothing to do: rows are erased in whichever partition they are",
+            );
+        }
+        if table.row_security {
+            let text = format!("row-level security hides rows of `{name}` from this account");
+            self.faults.fault(
+                codes::ROW_SECURITY,
+                at,
+                text,
+                "give the account BYPASSRLS, or a policy that shows it every row",
+            );
+        }
+        if table.versioned {
+            let text = format!("`{name}` is system-versioned: deleted rows stay readable in its history");
+            self.faults.add(
+                Severity::Warning,
+                codes::VERSIONED,
+                at,
+                text,
+                "drop the history on a schedule, or drop system versioning",
+            );
+        }
+    }
+
+    /// What NULL does to `where` and `protect`.
+    fn nulls(&mut self) {
+        let Selection::Sql(sql) = &self.rule.selection;
+        let table = &self.resolved.table;
+        if let Some(filter) = &sql.filter {
+            for name in null_traps(filter, table) {
+                let text = format!(
+                    "records whose `{name}` is NULL are not selected: a comparison with NULL is neither true nor false"
+                );
+                let at = self.at("records.where");
+                self.faults.add(
+                    Severity::Note,
+                    codes::NULL_IN_WHERE,
+                    &at,
+                    text,
+                    "add `OR column IS NULL` if they belong to the rule",
+                );
+            }
+        }
+        for predicate in sql.protect.iter().filter_map(|one| match one {
+            Protect::Where(predicate) => Some(predicate),
+            Protect::Related(_) => None,
+        }) {
+            for name in null_traps(predicate, table) {
+                let text = format!(
+                    "records whose `{name}` is NULL are not protected: a comparison with NULL is neither true nor false"
+                );
+                let at = self.at("records.protect");
+                self.faults.add(
+                    Severity::Warning,
+                    codes::NULL_IN_WHERE,
+                    &at,
+                    text,
+                    "add `OR column IS NULL` if they must be protected",
+                );
+            }
+        }
+        debug_assert!(self.tables.get(&table.name).is_some(), "a resolved table was gathered");
+    }
+}
+
+/// The live schema that the rule touches, one fact a line, in an order of its own.
+fn facts(resolved: &Resolved) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let column = |table: &Table, column: &Column, what: &str| {
+        format!("column {} {} {} {what} nullable={}", table.name, column.name, column.ty, column.nullable)
+    };
+    for one in &resolved.key {
+        lines.push(column(&resolved.table, one, "key"));
+    }
+    for one in &resolved.touched {
+        lines.push(column(&resolved.table, one, "written"));
+    }
+    for source in &resolved.sources {
+        let table = source.link.as_ref().map_or(&resolved.table, |link| &link.table);
+        lines.push(column(table, &source.column, "clock"));
+    }
+    for node in &resolved.nodes {
+        for link in node.link.iter().chain(&node.loops) {
+            for one in &link.on {
+                lines.push(column(&link.table, one, "reference"));
+            }
+        }
+        let table = &node.table;
+        let mut fact = |key: &ForeignKey| {
+            let mut line = String::new();
+            let _ = write!(
+                line,
+                "foreign-key {} {} -> {} {} ",
+                key.table,
+                key.columns.join(","),
+                key.target,
+                key.target_columns.join(",")
+            );
+            let _ = write!(line, "{:?}", key.on_delete);
+            lines.push(line);
+        };
+        table.referenced_by.iter().for_each(&mut fact);
+        lines.extend(table.triggers.iter().map(|trigger| format!("trigger {} {trigger}", table.name)));
+    }
+    lines.sort();
+    lines.dedup();
+    lines.join("\n")
+}
