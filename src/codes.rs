@@ -30,6 +30,76 @@ codes! {
     // --- B1xx: the text of the configuration ---
     SYNTAX = "B101", "the file is no valid TOML",
         "The file can't be read as TOML 1.0 at this place. Nothing of it is used. Mend the line that is underlined; `bewaard check --offline` reads it again.";
+    CONFIG_MISSING = "B102", "the configuration file is not there",
+        "bewaard reads one file, /etc/bewaard/bewaard.toml or the one named with --config, and `conf.d/*.toml` beside it. `bewaard generate config` prints a file with every key explained, to start from.";
+    CONFIG_UNREADABLE = "B103", "the configuration file can't be read",
+        "The system refused to open or read the file, or it is no regular file, or it is far too large to be a policy. Check its owner and mode, and as which user bewaard runs.";
+    CONFIG_NOT_UTF8 = "B104", "the file is not UTF-8",
+        "TOML is UTF-8. A file saved as Latin-1 or UTF-16 reads differently than it looks, so nothing of it is used. Save it as UTF-8 in the editor, or convert it: iconv -f WINDOWS-1252 -t UTF-8 old.toml.";
+    CONFIG_EMPTY = "B105", "the configuration file is empty",
+        "An empty policy would purge nothing and report that all is well, so it is taken for a mistake: a failed copy, a full disk, a redirection. `bewaard generate config` prints a file to start from.";
+    CONFIG_OPEN = "B106", "others may write the configuration",
+        "Whoever can write the policy decides what is erased. A file or a conf.d that everybody may write is refused: chmod o-w on what is named.";
+    VERSION = "B107", "the version of the file is missing or not known",
+        "The first key says by which version of the file's form the rest is read. This program reads version = \"v1\"; a newer file needs a newer bewaard.";
+    UNKNOWN_KEY = "B108", "a key that is not known",
+        "A misspelt key would silently have no effect, and in a policy of erasure that is dangerous, so every key must be known at its place. In TOML every key after a [table] line belongs to that table: keys of the top level stand above the first one.";
+    WRONG_KIND = "B109", "a value of the wrong kind",
+        "The key takes another kind of value: text stands between double quotes; true, false and numbers stand without; a list stands between brackets and a table between braces.";
+    MISSING_KEY = "B110", "a key that must be there is not",
+        "Nothing is guessed where a guess could erase something. The line that lacks is shown with an example.";
+    DUPLICATE = "B111", "the same name twice",
+        "A name stands twice, in one file or in two. Files are put together and none overrules another, so that nobody must know an order to know what applies. Keep one.";
+    BAD_NAME = "B112", "not a name",
+        "Names of systems, rules, parts, grounds and actors enter the log for ever: 1 to 64 lower-case letters, digits and single hyphens inside.";
+    BAD_VALUE = "B113", "a value that can't be used",
+        "The value is of the right kind, but it is none of those that the key can mean. The remedy names them.";
+    LITERAL_SECRET = "B114", "a secret written in the configuration",
+        "A password in a configuration file ends up in backups, version control and screen shares. Name a systemd credential, { credential = \"NAME\" } with LoadCredential= in the unit, or a file of mode 0600, { file = \"PATH\" }. A password that stood here should be changed.";
+    SYSTEM_KIND = "B115", "a system of no kind, or of several",
+        "A system is exactly one thing: mariadb, postgres or sqlite. Two databases are two systems.";
+    UNKNOWN_SYSTEM = "B116", "a rule about a system that is not declared",
+        "Each rule names a [system.NAME] of the same policy. The nearest name is offered.";
+    BAD_TERM = "B117", "not a term",
+        "A term is a calendar span of at least a day: numbers and units such as \"2 years\", \"18 months\", \"1 year 6 months\", \"4 weeks\", \"90 days\". A term of zero would make everything due at once.";
+    BAD_WHERE = "B118", "a condition that is not allowed",
+        "A `where` is one condition over the columns of one table: comparisons of a column with a literal, AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL, and related(table). Functions, subqueries, arithmetic and casts are refused, for what they select can't be shown, tested again under lock and proved. The text never reaches a server: it is read, and printed again with every bracket.";
+    BAD_CLOCK = "B119", "a clock that can't be read",
+        "The clock is a column, or the newest of several (`since.newest`). What is no date type of the database needs a declared format: \"epoch\", \"epoch-ms\" or patterns such as \"%d-%m-%Y\". Nothing is guessed, for 03-04-2020 has two meanings.";
+    UNKNOWN_GROUND = "B120", "not in the catalogue of grounds",
+        "What begins with `nl.` is looked up in the shipped catalogue, which gives law, article, term and start. `bewaard grounds` lists it; your own words are as good where it has none.";
+    AGAINST_GROUND = "B121", "a term that differs from its ground",
+        "The catalogue's ground sets a shortest or a longest term, and the rule's own keep or from goes beyond it: purged too early breaks the law that it names, kept too long breaks GDPR art. 5(1)(e). Leave out keep and from to take them from the catalogue, or state the reason in words.";
+    CONTRADICTION = "B122", "two keys that contradict each other",
+        "Two keys say different things about the same, and choosing one would be a guess about what to erase. Remove one of them.";
+    BAD_RECIPE = "B123", "a recipe that can't be used",
+        "Every recipe must leave its own result as it is, so that a finished record is never found again. The remedy names the recipes and what they need.";
+    BAD_PART = "B124", "parts that don't fit together",
+        "Each field is written by one part at most; key columns are never anonymised, for they name the record in the log; and one part at most deletes the whole record.";
+    BAD_LIMIT = "B125", "not a limit",
+        "Limits stop a mistake from becoming a mass deletion: per-run paces, while share, max and change refuse the whole plan.";
+    BAD_SCHEDULE = "B126", "not a schedule",
+        "Five fields as cron writes them: minute, hour, day of month, month, day of week, in the policy's time zone. It must name moments that come.";
+    BAD_ACTOR = "B127", "an actor that can't sign",
+        "An actor's key is one line of an OpenSSH public key file, as `cat ~/.ssh/id_ed25519.pub` prints it. Never the private key.";
+    TWO_TERMS = "B128", "two rules purge one table with different terms",
+        "Both rules can select the same record, and the shorter term then wins without anybody having decided so. Where the conditions exclude each other this is fine; else make it one rule with two grounds, where the longest wins.";
+    NEVER_EARLIER = "B129", "a part that never goes before its record",
+        "All terms of these fields are as long as the record's own or longer, so the part never does anything: the record goes first. Shorten the part's term or drop it.";
+    BAD_RELATION = "B130", "a related table that can't be followed",
+        "A child, clock or protection names the table, its columns that refer to the record (`on`) and, where that is not the key, the record's columns (`to`): as many as there are in `on`.";
+    BAD_PATH = "B131", "a path that can't be used",
+        "Paths of the policy are absolute, or relative to the folder of the file that names them. State and log are two folders, neither inside the other's files.";
+    BAD_KEY = "B132", "not a public key of a log",
+        "A key of the log is one line as `bewaard key show` prints it (C2SP signed note): name, hash and base64, with plus signs between. The hash is checked against the key.";
+    NOTHING_TO_DO = "B133", "a policy without rules",
+        "There is nothing to keep or to purge. Add a [system.NAME] and a [rule.NAME]; `bewaard generate config` shows both.";
+    NO_CONTROLLER = "B134", "the firm is not named",
+        "The report, the register and the log's notes name the controller (GDPR art. 30(1)(a)). Add controller = \"...\" at the top.";
+    CLEAR_TEXT = "B135", "a connection without encryption over the network",
+        "Whoever listens on the way reads the password and the personal data. Between hosts use TLS: tls = \"system\" checks the server against the system's authorities, tls = { authority = \"PATH\" } against your own.";
+    BAD_CASE = "B140", "a case that can't be judged",
+        "A case names a rule, a day and the clocks of one record, and what it expects. The names are those of the rule: \"orders.created_at\", or \"last_login_at\" for the record's own columns.";
     // --- B2xx: what a live system shows ---
     UNREACHABLE = "B201", "the system can't be reached",
         "The server did not answer, or refused the connection. Its rules are not judged and nothing in it is purged; the ledger counts the system as unread. Check host, port or socket, the service itself, and the account.";

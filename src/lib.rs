@@ -11,6 +11,7 @@
 pub mod audit;
 pub mod cli;
 pub mod codes;
+pub mod config;
 #[cfg(feature = "systems")]
 pub mod connect;
 pub mod domain;

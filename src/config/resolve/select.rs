@@ -1,0 +1,228 @@
+//! Which records, what hangs below them and what protects them.
+
+use super::rule::{RuleContext, not_empty};
+use super::{Out, recipe};
+use crate::codes;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::predicate::{self, Relations};
+use crate::config::source::{Place, shown};
+use crate::config::tree::{Entry, Node};
+use crate::domain::predicate::Predicate;
+use crate::domain::selection::{Child, ChildAction, Protect, Relation, Selection, SqlSelection, TableName};
+
+/// Tables of a rule that stand directly beside its records: children, clocks and protections.
+pub(super) fn relations(rule: &Node) -> Relations {
+    let mut names: Vec<String> = Vec::new();
+    let mut add = |list: Option<&Node>| {
+        let items = list.map(Node::items).unwrap_or_default();
+        names.extend(items.iter().filter_map(|item| item.text_of("table")).map(str::to_string));
+    };
+    add(rule.get("children"));
+    add(rule.get("protect"));
+    let grounds = |node: &Node| node.get("ground").map(Node::entries).unwrap_or_default().to_vec();
+    let parts = rule.get("part").map(Node::entries).unwrap_or_default();
+    let mut holders: Vec<Node> = vec![rule.clone()];
+    holders.extend(grounds(rule).into_iter().map(|entry| entry.node));
+    for part in parts {
+        holders.push(part.node.clone());
+        holders.extend(grounds(&part.node).into_iter().map(|entry| entry.node));
+    }
+    for holder in &holders {
+        add(holder.get("since").and_then(|since| since.get("newest")));
+    }
+    names.sort();
+    names.dedup();
+    Relations::new(names)
+}
+
+pub(super) fn selection(cx: &mut RuleContext<'_>, system: Option<&Entry>, out: Out<'_>) -> Option<Selection> {
+    let before = out.len();
+    let rule = &cx.entry.node;
+    let records = rule.entry("records")?;
+    let table = match records.node.text() {
+        Some(name) => table_name(name, None, &records.node.place, out),
+        None => match records.node.get("table") {
+            Some(name) => table_name(name.text()?, records.node.text_of("schema"), &name.place, out),
+            None => {
+                let path = format!("{}.records", cx.path);
+                crate::config::shape::lacking(records, &crate::config::v1::RECORDS, &path, out);
+                None
+            }
+        },
+    };
+    let key = records.node.texts_of("key");
+    if let Some(entry) = records.node.entry("key") {
+        not_empty(&key, entry.mark(), "the key", out);
+    }
+    let filter = filter(cx, &records.node, &cx.relations, out);
+    let mut protect = protections(cx, rule.entry("protect"), None, out);
+    if let (Some(system), Some(table)) = (system, &table) {
+        protect.extend(protections(cx, system.node.entry("protect"), Some(table), out));
+    }
+    let children = children(cx, rule.get("children"), out);
+    let selection = SqlSelection {
+        table: table?,
+        key,
+        filter: filter?,
+        protect,
+        children,
+        follow_foreign_keys: rule.flag_of("follow-foreign-keys"),
+        allow_no_transactions: rule.flag_of("allow-no-transactions"),
+        allow_scan: rule.flag_of("allow-scan"),
+    };
+    let faulty = out.iter().skip(before).any(Diagnostic::is_fault);
+    (!faulty).then_some(Selection::Sql(selection))
+}
+
+fn table_name(name: &str, schema: Option<&str>, place: &Place, out: Out<'_>) -> Option<TableName> {
+    if name.trim().is_empty() || name.contains('\0') || schema.is_some_and(|schema| schema.trim().is_empty()) {
+        let fault = Diagnostic::fault(codes::BAD_VALUE, "the table has no name", place).label("nothing in it");
+        out.push(fault.help("write the table's name as the database has it: table = \"customers\""));
+        return None;
+    }
+    if schema.is_none()
+        && let Some((schema, table)) = name.split_once('.')
+    {
+        let warning = Diagnostic::warning(
+            codes::BAD_VALUE,
+            format!("`{}` is taken as one name with a dot in it", shown(name)),
+            place,
+        );
+        out.push(warning.help(format!(
+            "a schema is a key of its own: schema = \"{}\", table = \"{}\"",
+            shown(schema),
+            shown(table)
+        )));
+    }
+    Some(TableName { schema: schema.map(str::to_string), name: name.to_string() })
+}
+
+/// The `where` of a table; `Some(None)` where there is none, `None` where it is at fault.
+pub(super) fn filter(
+    cx: &RuleContext<'_>,
+    node: &Node,
+    relations: &Relations,
+    out: Out<'_>,
+) -> Option<Option<Predicate>> {
+    let Some(entry) = node.entry("where") else { return Some(None) };
+    let text = entry.node.text()?;
+    match predicate::parse(text, cx.dialect, relations) {
+        Ok(predicate) => Some(Some(predicate)),
+        Err(faults) => {
+            for fault in faults {
+                let place = entry.node.place.inside(text, fault.span);
+                out.push(Diagnostic::fault(codes::BAD_WHERE, fault.text, &place).label(fault.label).help(fault.help));
+            }
+            None
+        }
+    }
+}
+
+/// `table`, `on`, `to` and `where` of a related table.
+pub(super) fn relation(cx: &RuleContext<'_>, node: &Node, place: &Place, out: Out<'_>) -> Option<Relation> {
+    let Some(table) = node.entry("table") else {
+        let fault =
+            Diagnostic::fault(codes::MISSING_KEY, "the related table is not named", place).label("needs `table`");
+        out.push(fault.help("write: { table = \"addresses\", on = \"customer_id\" }"));
+        return None;
+    };
+    let name = table_name(table.node.text()?, node.text_of("schema"), table.mark(), out)?;
+    let (on, to) = (node.texts_of("on"), node.texts_of("to"));
+    for key in ["on", "to"] {
+        if let Some(entry) = node.entry(key)
+            && !not_empty(&node.texts_of(key), entry.mark(), &format!("`{key}`"), out)
+        {
+            return None;
+        }
+    }
+    if let Some(entry) = node.entry("to")
+        && to.len() != on.len()
+    {
+        let text = format!("`to` names {} and `on` names {}", columns(to.len()), columns(on.len()));
+        let fault = Diagnostic::fault(codes::BAD_RELATION, text, entry.mark()).label("they pair up, one to one");
+        out.push(fault.help("`on` are the related table's columns, `to` the record's, in the same order"));
+        return None;
+    }
+    let filter = filter(cx, node, &Relations::none(), out)?;
+    Some(Relation { table: name, on, to, filter })
+}
+
+fn columns(n: usize) -> String {
+    match n {
+        0 => "no column".into(),
+        1 => "1 column".into(),
+        n => format!("{n} columns"),
+    }
+}
+
+/// `protect` of a rule, or those of a system that are about this table.
+fn protections(cx: &RuleContext<'_>, entry: Option<&Entry>, about: Option<&TableName>, out: Out<'_>) -> Vec<Protect> {
+    let Some(entry) = entry else { return Vec::new() };
+    let mut found = Vec::new();
+    for node in entry.node.items() {
+        let records = node.text_of("records");
+        if let Some(table) = about {
+            if records != Some(table.name.as_str()) {
+                continue;
+            }
+        } else if let Some(records) = node.entry("records") {
+            let fault =
+                Diagnostic::fault(codes::CONTRADICTION, "`records` is for a protection on a system", records.mark());
+            out.push(fault.label("a rule's protection is about its own records").help("remove `records` here"));
+            continue;
+        }
+        found.extend(protection(cx, node, out));
+    }
+    found
+}
+
+fn protection(cx: &RuleContext<'_>, node: &Node, out: Out<'_>) -> Option<Protect> {
+    if node.entry("table").is_some() {
+        return relation(cx, node, &node.place, out).map(Protect::Related);
+    }
+    if let Some(entry) = node.entry("on").or_else(|| node.entry("to")).or_else(|| node.entry("schema")) {
+        let fault =
+            Diagnostic::fault(codes::BAD_RELATION, format!("`{}` without `table`", entry.key), &entry.key_place);
+        out.push(fault.label("which table?").help("name it: { table = \"disputes\", on = \"customer_id\" }"));
+        return None;
+    }
+    match filter(cx, node, &cx.relations, out)? {
+        Some(predicate) => Some(Protect::Where(predicate)),
+        None => {
+            let fault = Diagnostic::fault(codes::MISSING_KEY, "this protects nothing", &node.place).label("empty");
+            out.push(fault.help("write { where = \"open = 1\" } or { table = \"disputes\", on = \"customer_id\" }"));
+            None
+        }
+    }
+}
+
+fn children(cx: &RuleContext<'_>, list: Option<&Node>, out: Out<'_>) -> Vec<Child> {
+    let mut found = Vec::new();
+    for node in list.map(Node::items).unwrap_or_default() {
+        let relation = relation(cx, node, &node.place, out);
+        let then = child_action(node, out);
+        let below = children(cx, node.get("children"), out);
+        if let (Some(relation), Some(then)) = (relation, then) {
+            if then == ChildAction::Clear && !below.is_empty() {
+                let place = node.entry("children").map_or(&node.place, |entry| &entry.key_place);
+                let fault =
+                    Diagnostic::fault(codes::CONTRADICTION, "rows that stay can't have children that go", place);
+                out.push(
+                    fault.label("of a row that is only cleared").help("remove `children`, or write then = \"delete\""),
+                );
+            }
+            found.push(Child { relation, then, children: below });
+        }
+    }
+    found
+}
+
+fn child_action(node: &Node, out: Out<'_>) -> Option<ChildAction> {
+    let Some(then) = node.entry("then") else { return Some(ChildAction::Delete) };
+    match then.node.text() {
+        Some("delete") => Some(ChildAction::Delete),
+        Some("clear") => Some(ChildAction::Clear),
+        Some(_) => None,
+        None => recipe::recipes(then.node.entry("anonymise")?, out).map(ChildAction::Anonymise),
+    }
+}

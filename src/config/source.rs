@@ -1,0 +1,173 @@
+//! The texts that a policy is read from, and places in them.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// One file as it was read: without byte order mark, with `\n` as line end.
+pub struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    shown: String,
+}
+
+impl SourceFile {
+    /// Keeps a text; what looks like a secret in it is never shown.
+    pub fn new(path: PathBuf, text: &str) -> Arc<Self> {
+        let text = normalise(text);
+        let shown = mask_secrets(&text);
+        Arc::new(Self { path, text, shown })
+    }
+
+    /// The text with the same offsets, secrets replaced by asterisks.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Line and column, both from 1; the column counts characters.
+    pub fn line_column(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..offset).unwrap_or(&self.text);
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        (line, before.get(start..).unwrap_or_default().chars().count() + 1)
+    }
+}
+
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceFile({})", self.path.display())
+    }
+}
+
+/// A stretch of one file.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The file.
+    pub file: Arc<SourceFile>,
+    /// Bytes of its text.
+    pub span: Range<usize>,
+}
+
+impl Place {
+    /// A part of the text inside the quotes of a string value at this place: bytes of the value's own text. Where the
+    /// string is written with escapes the whole value is meant, for then the offsets differ.
+    pub fn inside(&self, value: &str, part: Range<usize>) -> Self {
+        let written = self.file.text.get(self.span.clone()).unwrap_or_default();
+        match written.find(value) {
+            Some(start) if !value.is_empty() && part.end <= value.len() => {
+                let start = self.span.start + start;
+                Self { file: Arc::clone(&self.file), span: start + part.start..start + part.end }
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// `file:line:column`.
+    pub fn show(&self) -> String {
+        let (line, column) = self.file.line_column(self.span.start);
+        format!("{}:{line}:{column}", self.file.path.display())
+    }
+}
+
+/// Strips the byte order mark and makes every line end `\n`, as editors on other systems write them.
+fn normalise(text: &str) -> String {
+    text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n")
+}
+
+const SECRET_WORDS: [&str; 5] = ["password", "passwd", "wachtwoord", "secret", "token"];
+
+/// Replaces what stands between quotes after a key that names a secret, and the password of a URL.
+fn mask_secrets(text: &str) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    let lower = text.to_ascii_lowercase();
+    for word in SECRET_WORDS {
+        for (at, _) in lower.match_indices(word) {
+            if let Some(range) = quoted_after_key(text, at + word.len()) {
+                star(&mut bytes, range);
+            }
+        }
+    }
+    for (at, _) in lower.match_indices("://") {
+        let rest = text.get(at + 3..).unwrap_or_default();
+        let authority = rest.split(['/', '"', '\'', '\n', ' ']).next().unwrap_or_default();
+        if let Some((user, _)) = authority.rsplit_once('@')
+            && let Some((name, password)) = user.split_once(':')
+        {
+            let start = at + 3 + name.len() + 1;
+            star(&mut bytes, start..start + password.len());
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+fn quoted_after_key(text: &str, end_of_key: usize) -> Option<Range<usize>> {
+    let rest = text.get(end_of_key..)?;
+    let value = rest.trim_start_matches(['"', '\'', ' ', '\t']).strip_prefix('=')?.trim_start_matches([' ', '\t']);
+    let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| value.starts_with(quote))?;
+    let start = text.len() - value.len() + quote.len();
+    let inner = text.get(start..)?;
+    let end = match quote.len() {
+        1 => inner.find([quote.chars().next()?, '\n']),
+        _ => inner.find(quote),
+    };
+    Some(start..start + end.unwrap_or(inner.len()))
+}
+
+/// Every byte becomes an asterisk, so that offsets stay; line ends stay too.
+fn star(bytes: &mut [u8], range: Range<usize>) {
+    for byte in bytes.get_mut(range).into_iter().flatten() {
+        if *byte != b'\n' {
+            *byte = b'*';
+        }
+    }
+}
+
+/// Text of others for a person's eye: control and direction characters are written out.
+pub fn shown(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars().take(200) {
+        if hidden(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_never_shown_and_offsets_stay() {
+        for (text, expected) in [
+            ("password = \"geheim\"", "password = \"******\""),
+            ("mariadb = { password='é1', x = 'y' }", "mariadb = { password='***', x = 'y' }"),
+            ("password = { credential = \"db\" }", "password = { credential = \"db\" }"),
+            ("password = \"unfinished\nnext = \"x\"", "password = \"**********\nnext = \"x\""),
+            ("postgres = \"postgres://u:p@h/d\"", "postgres = \"postgres://u:*@h/d\""),
+            ("\"password\" = \"\"\"a\nb\"\"\"", "\"password\" = \"\"\"*\n*\"\"\""),
+        ] {
+            let file = SourceFile::new(PathBuf::new(), text);
+            assert_eq!(file.shown(), expected);
+            assert_eq!(file.shown().len(), file.text.len());
+        }
+    }
+
+    #[test]
+    fn lines_and_columns_count_characters() {
+        let file = SourceFile::new(PathBuf::new(), "\u{feff}a = 1\r\né = 2\r\n");
+        assert_eq!(file.text, "a = 1\né = 2\n");
+        assert_eq!(file.line_column(0), (1, 1));
+        assert_eq!(file.line_column(file.text.find('2').unwrap()), (2, 5));
+        assert_eq!(file.line_column(999), (3, 1));
+    }
+}
