@@ -163,6 +163,64 @@ codes! {
         "The rule needs a right that the account does not have, so a run would stop at its first batch. `bewaard grants SYSTEM` prints exactly the statements that give it.";
     // --- B3xx: plan and gate ---
     // --- B4xx: log and keys ---
+    LOG_WRITE = "B401", "the log can't be written",
+        "A write or sync of the log failed, so nobody knows what is on the disk. Nothing is purged without a log: after an erase the process ends, and at its next start recovery settles what was in flight. Look for a full or failing disk (df, dmesg), mend it, and start again.";
+    LOG_MISSING = "B402", "there is no log",
+        "The folder of `log path` holds no log. Only `bewaard init` makes one, so that a lost or mistyped path never begins a second history. If there was a log, put it back from a backup; it then continues with `bewaard log continue --lost-head`.";
+    LOG_EXISTS = "B403", "there is a log already",
+        "`bewaard init` never writes over a log or its last head. If this log is wanted, go on with it. If it is the rest of something else, move the folder and the last head away yourself and run `bewaard init` again.";
+    LAST_HEAD_LOST = "B404", "the last head is lost or damaged",
+        "The state folder keeps the newest signed head, so that a cut log is noticed. Without it nobody on this host knows whether entries are missing. Run `bewaard log verify --against` with a head kept elsewhere; then `bewaard log continue --lost-head` begins a successor log that names this one.";
+    LOG_CUT = "B405", "the log was cut, or an older one was put back",
+        "A head that was signed knows more entries than the folder holds. Either the tail was removed, or a restored backup brought back an older state. Find the newer files. If they are lost, `bewaard log continue --lost-head` begins a successor log that says so; two histories under one name are never written.";
+    LOG_FORKED = "B406", "the log is not the one that was signed",
+        "A signed head of the same log has another root for the same entries, or is of another log: there are two histories. One of them was made by somebody with the signing key or from a copy of this machine. Keep both, and find out which is right before anything is purged.";
+    LOG_ALTERED = "B407", "entries do not give the root that was signed",
+        "The root that a signed head names is computed from every byte of the entries before it. It does not fit: at least one of them was altered, moved, added or removed after it was signed. Put the file back from a backup; if that is impossible, what is left is evidence: keep it.";
+    ENTRY_DAMAGED = "B408", "a line of the journal is no entry",
+        "Every line is one entry in canonical form with its index, time, segment and kind. This one was written or saved by something else; an editor that adds a newline is enough. Put the file back from a backup.";
+    ENTRY_ORDER = "B409", "entries are out of order",
+        "Entries are numbered from 0 without a gap, and each stands in the file of its segment. Here a line is missing, doubled or moved. Put the files back from a backup.";
+    FOREIGN_FILE = "B410", "a file that does not belong in the log",
+        "The folder of the log holds the journal, heads, tiles and the checkpoint, and nothing else, so that nothing can hide there and every byte counts. Move the file elsewhere; editors and file managers leave such files behind.";
+    TILE_DAMAGED = "B411", "a tile is not what the journal gives",
+        "Tiles and bundles of entries are made from the journal for those who check a proof. This one has other bytes. The journal is the truth: remove the damaged tile and let `bewaard log checkpoint` publish it again, and find out who wrote to it.";
+    TILE_MISSING = "B412", "a tile of the published checkpoint is missing",
+        "A published checkpoint promises all tiles below it; without this one nobody can check a proof. The next publication writes it again from the journal. Find out who removed it.";
+    CHECKPOINT_DAMAGED = "B413", "the checkpoint is none of the log's heads",
+        "The file `checkpoint` is a copy of a signed head. This one is not: it was altered, or belongs to another log. The next publication writes it again. Find out who wrote to it.";
+    HEADS_DAMAGED = "B414", "the file of signed heads is damaged",
+        "`heads` holds one signed head a line, in growing order, and every byte counts. A line is missing, altered or added. Put the file back from a backup.";
+    LOG_KEY = "B415", "the log is signed by another key",
+        "The head is not signed by the key that is trusted for this log. Either the wrong public key was given, or somebody signed the log again with a key of their own. Compare the key with what `[log] key` in the policy and a paper copy say.";
+    KEY_DAMAGED = "B416", "a public key can't be read",
+        "A public key has the form NAME+HASH+BASE64, where HASH checks the rest. This one was mistyped, cut or altered. Copy it again from `bewaard key show` or from your own records.";
+    KEY_CHANGE = "B417", "the signing key changed without a valid proof",
+        "A new signing key needs an entry that names it, a head over that entry signed by both the old key and the new, and the new key's own signature in the entry. One of them is missing or does not fit, so heads by the new key prove nothing.";
+    OUTSIDE_DIFFERS = "B418", "an outside head says otherwise",
+        "A head of this log that lies on another path is larger than this log, or is no beginning of it. It is never written over, because it may be the only witness of a log that was cut or put back. Compare both with `bewaard log verify --against FILE`.";
+    OUTSIDE_UNREACHABLE = "B419", "an outside head can't be written",
+        "The newest head could not be written to a target on another path. The log itself is whole and purging can go on, but who only looks at that target does not see the newest entries. Mount it, or mend its rights; the next publication tries again.";
+    BATCH_OUTCOMES = "B420", "outcomes do not fit their batch",
+        "Each batch is announced with the number of its records before anything is erased, and each record and part gets one final outcome. Here an outcome belongs to no open batch, stands twice, or is one too many. The entries are signed, so bewaard itself or somebody with its key wrote them: report it.";
+    LOG_LINE_TOO_LONG = "B421", "an entry is too long",
+        "Bundles of entries, as transparency logs have them, hold entries of at most 65,535 bytes. This one would be longer, so nothing was written. A policy with many hundreds of rules, or a hold with very many marks, must be entered in parts.";
+    PROOF_INVALID = "B422", "a proof does not verify",
+        "The proof of one entry consists of its line, its place, hashes on the way to the root, and a signed checkpoint. They do not fit together: the line, the proof or the checkpoint was altered, or they belong to different logs. Ask for the proof again.";
+    LOG_UNREADABLE = "B423", "a file of the log can't be read",
+        "The operating system refused to read a file of the log, so nothing is known about it. Read as the user that owns the log, or as root; if the disk is failing, copy what can be read first.";
+    KEYS_MISSING = "B430", "the folder of keys is missing or incomplete",
+        "keys/ holds the signing key and the keys of the log's commitments, each wrapped. `bewaard init` makes them once. If they were lost, put them back from a backup: without them old references stay closed and nothing can be signed.";
+    KEY_WRAPPED = "B431", "a key can't be unwrapped",
+        "The keys are encrypted under a wrapping key: a credential, a file, or keys/wrap.key. The one that was found does not open this key: it is another one, or the file was altered. Put back the pair that belongs together.";
+    KEY_GONE = "B432", "a key is not there",
+        "An entry or file names a key that is not in keys/. If it was destroyed, that is what was wanted: what was committed under it can't be opened any more, by anybody. If not, put keys/ back from a backup.";
+    WRAP_WEAK = "B433", "the wrapping secret is too short",
+        "All keys are encrypted under this secret, so it must not be guessable: at least 32 characters from a random source. `openssl rand -base64 32` makes a good one.";
+    KEYS_EXIST = "B434", "there are keys already",
+        "keys/ is never written over: with the old keys every old reference would be lost. If these keys are wanted, go on with them; else move the folder away yourself.";
+    KEYS_WRITE = "B435", "the folder of keys can't be read or written",
+        "The operating system refused to read or write a file in keys/. It must belong to the user that runs bewaard, with mode 0700. Look for a full disk, a read-only mount, or files that root left there.";
     // --- B5xx: running ---
     // --- B6xx: the host and our own files ---
 }

@@ -43,6 +43,36 @@ pub fn appender(path: &Path, mode: u32) -> io::Result<File> {
     Ok(file)
 }
 
+/// Puts many files in their places at the price of few waits: all are written and synced in `scratch` first, then
+/// renamed, then their folders are synced. A crash leaves each of them old or new, never a part.
+pub fn replace_many(files: &[(std::path::PathBuf, Vec<u8>)], mode: u32, scratch: &Path) -> io::Result<()> {
+    let temporary = |at: usize| scratch.join(format!("{at}.{}.new", std::process::id()));
+    let mut open = Vec::with_capacity(files.len());
+    for (at, (_, bytes)) in files.iter().enumerate() {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(temporary(at))?;
+        file.write_all(bytes)?;
+        open.push(file);
+    }
+    for file in open {
+        file.sync_all()?;
+    }
+    let mut folders = std::collections::BTreeSet::new();
+    for (at, (path, _)) in files.iter().enumerate() {
+        #[expect(clippy::disallowed_methods, reason = "this is the edge that the others are sent to")]
+        fs::rename(temporary(at), path)?;
+        folders.extend(path.parent());
+    }
+    folders.into_iter().try_for_each(sync_folder)
+}
+
+/// Moves a folder that was made in `scratch` into its place; the place is empty or not there.
+pub fn place_folder(made: &Path, place: &Path) -> io::Result<()> {
+    sync_folder(made)?;
+    #[expect(clippy::disallowed_methods, reason = "this is the edge that the others are sent to")]
+    fs::rename(made, place)?;
+    sync_parent(place)
+}
+
 /// Removes a file; one that is not there is as good as removed.
 pub fn remove(path: &Path) -> io::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "this is the edge that the others are sent to")]

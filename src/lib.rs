@@ -14,8 +14,10 @@ pub mod codes;
 pub mod config;
 #[cfg(feature = "systems")]
 pub mod connect;
+pub mod crash;
 pub mod domain;
 pub mod durable;
 pub mod now;
 pub mod random;
 pub mod secret;
+pub mod state;

@@ -506,6 +506,15 @@ impl Body {
         "log-continued",
     ];
 
+    /// The word of its kind, as the line has it.
+    pub fn kind(&self) -> String {
+        if let Self::Unknown(kind) = self {
+            return kind.clone();
+        }
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default().to_string()
+    }
+
     fn is_known(kind: &str) -> bool {
         Self::KINDS.contains(&kind)
     }

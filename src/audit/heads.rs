@@ -1,0 +1,98 @@
+//! The signed heads beside the journal: `heads`, one line `{"note":"..."}` for each batch.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::journal::{End, Lines};
+use super::note::{BadNote, Checkpoint, Note};
+
+/// The file, below the log's folder.
+pub const FILE: &str = "heads";
+/// Longer than any head's line.
+const MAX_LINE: u64 = 16 * 1024;
+
+/// One signed head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// What it says.
+    pub checkpoint: Checkpoint,
+    /// The signed note.
+    pub note: Note,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    note: String,
+}
+
+impl Head {
+    /// Reads a note's bytes. Its signatures are not looked at.
+    pub fn read(note: &str) -> Result<Self, BadNote> {
+        let note = Note::read(note)?;
+        Ok(Self { checkpoint: note.checkpoint()?, note })
+    }
+
+    /// Reads a line of `heads`; only the bytes that [`Head::line`] writes are accepted.
+    pub fn from_line(line: &[u8]) -> Result<Self, BadNote> {
+        let text: Line = serde_json::from_slice(line).map_err(|_| BadNote::Form)?;
+        let head = Self::read(&text.note)?;
+        if head.line().as_bytes() == line { Ok(head) } else { Err(BadNote::Form) }
+    }
+
+    /// The line in `heads`, without its newline.
+    pub fn line(&self) -> String {
+        let note = serde_json::Value::String(self.note.encode());
+        format!("{{\"note\":{note}}}")
+    }
+}
+
+/// The end of `heads`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The newest whole head's line.
+    pub newest: Option<Vec<u8>>,
+    /// The offset at which the whole lines end.
+    pub whole: u64,
+    /// Bytes of a torn line after them.
+    pub torn: u64,
+}
+
+/// Reads the end of `heads`; a file that is not there has none.
+pub fn tail(folder: &Path) -> io::Result<Tail> {
+    let mut file = match File::open(folder.join(FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tail { newest: None, whole: 0, torn: 0 }),
+        file => file?,
+    };
+    let length = file.metadata()?.len();
+    let from = length.saturating_sub(2 * MAX_LINE);
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(length - from).read_to_end(&mut bytes)?;
+    let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else {
+        return Ok(Tail { newest: None, whole: 0, torn: length });
+    };
+    let start = bytes[..end].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let whole = from + end as u64 + 1;
+    Ok(Tail { newest: Some(bytes[start..end].to_vec()), whole, torn: length - whole })
+}
+
+/// Whether this head stands among the whole lines, looked for from the end.
+pub fn contains(folder: &Path, head: &Head) -> io::Result<bool> {
+    let line = head.line();
+    let path = folder.join(FILE);
+    let length = fs::metadata(&path)?.len();
+    // It is nearly always one of the last; only if it is not, all are read.
+    for from in [length.saturating_sub(2 * MAX_LINE), 0] {
+        let mut lines = Lines::open(&path, from)?;
+        while let Some((found, end)) = lines.read()? {
+            if end == End::Whole && found == line.as_bytes() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}

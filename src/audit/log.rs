@@ -1,0 +1,443 @@
+//! The writer of the log.
+//!
+//! Order on the disk: the lines of a group in one write, `fdatasync`; then the signed head in `heads`, `fsync`; then
+//! `last-head` outside the folder. So `last-head` never knows more than `heads`, and `heads` never more than the journal.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+
+use super::entry::{Body, Entry, segment_of};
+use super::fault::LogFault;
+use super::heads::{self, Head};
+use super::journal::{self, Segment};
+use super::load::{self, State};
+use super::note::{Checkpoint, Note, Signer, VerifierKey, is_name, key_change_text};
+use super::tile::MAX_ENTRY;
+use super::tree::{Frontier, leaf_hash};
+use crate::codes;
+use crate::crash_point;
+use crate::domain::digest::Digest;
+use crate::durable;
+
+/// Where the log and what belongs to it lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPaths {
+    /// The log's own folder: nothing else lies in it.
+    pub folder: PathBuf,
+    /// The newest head once more, outside the folder.
+    pub last_head: PathBuf,
+    /// The state folder: torn tails that were cut, the frontier's cache, the publishing lock.
+    pub side: PathBuf,
+    /// Held while one group is written.
+    pub append_lock: PathBuf,
+    /// Files on other paths that get each published head.
+    pub outside: Vec<PathBuf>,
+}
+
+impl LogPaths {
+    /// The folder for temporary files: beside the log's folder, on the same file system, never in it.
+    pub fn scratch(&self) -> PathBuf {
+        let mut name = self.folder.file_name().unwrap_or_default().to_os_string();
+        name.push(".tmp");
+        self.folder.with_file_name(name)
+    }
+}
+
+/// The keys that may sign: the one in force, and one that is to take over.
+#[derive(Debug)]
+pub struct Signers {
+    /// The key in force as far as `keys/` knows.
+    pub current: Signer,
+    /// A key that was made to take over.
+    pub staged: Option<Signer>,
+}
+
+impl From<Signer> for Signers {
+    fn from(current: Signer) -> Self {
+        Self { current, staged: None }
+    }
+}
+
+/// The log, open for writing.
+#[derive(Debug)]
+pub struct Log {
+    pub(super) paths: LogPaths,
+    pub(super) signers: Signers,
+    pub(super) state: State,
+    file: Option<File>,
+    closed: bool,
+}
+
+/// Which file it is and how long: it changes when another process appended, or an editor put another file there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Stamp(u64, u64, u64);
+
+impl Stamp {
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        match fs::metadata(path) {
+            Ok(meta) => Ok(Self(meta.dev(), meta.ino(), meta.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Log {
+    /// Makes a new log whose first entries are `first`, sealed. Refuses an existing one. Only `init` calls this.
+    pub fn create(
+        paths: LogPaths,
+        signers: impl Into<Signers>,
+        origin: &str,
+        first: &[Body],
+        key_id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Self, LogFault> {
+        let signers = signers.into();
+        if !is_name(origin) || signers.current.verifier().name() != origin {
+            return Err(LogFault::broken(
+                codes::KEY_DAMAGED,
+                &paths.folder,
+                "the signing key bears another name than the log",
+            ));
+        }
+        make_folders(&paths)?;
+        let lock = lock(&paths.append_lock)?;
+        let occupied = fs::read_dir(&paths.folder).is_ok_and(|mut items| items.next().is_some());
+        if occupied && load::only_last_head_is_missing(&paths) {
+            // An earlier `init` was cut off between its last two steps.
+            let (head, _) = load::newest_head(&paths)?;
+            write_last_head(&paths, &head)?;
+        } else if occupied || paths.last_head.exists() {
+            return Err(LogFault::Exists(paths.folder));
+        } else {
+            build(&paths, &signers.current, origin, first, key_id, now)?;
+        }
+        drop(lock);
+        Self::open(paths, signers)
+    }
+
+    /// Opens the log to append: its tail must agree with the signed heads. An incomplete last line behind the last
+    /// head is moved to the side folder; whole lines there are kept.
+    pub fn open(paths: LogPaths, signers: impl Into<Signers>) -> Result<Self, LogFault> {
+        if !paths.folder.join(journal::FOLDER).is_dir() {
+            return Err(LogFault::Missing(paths.folder));
+        }
+        durable::folder(&paths.side, true).map_err(LogFault::io("make the folder", &paths.side))?;
+        let signers = signers.into();
+        let lock = lock(&paths.append_lock)?;
+        let state = load::load(&paths, &signers, load::cached(&paths))?;
+        drop(lock);
+        let mut log = Self { paths, signers, state, file: None, closed: false };
+        log.switch_signer();
+        Ok(log)
+    }
+
+    /// Appends a group of entries: when this returns they are on the disk, not yet sealed. Gives their indices.
+    pub fn append(&mut self, bodies: &[Body], key_id: &str, now: DateTime<Utc>) -> Result<Range<u64>, LogFault> {
+        let lock = self.enter()?;
+        let range = self.write(bodies, key_id, now);
+        drop(lock);
+        range
+    }
+
+    /// Signs a head over all entries.
+    pub fn seal(&mut self) -> Result<&Checkpoint, LogFault> {
+        let lock = self.enter()?;
+        let sealed = self.write_head();
+        drop(lock);
+        sealed.map(|()| &self.state.head.checkpoint)
+    }
+
+    /// Appends a group and seals it, under one lock.
+    pub fn commit(&mut self, bodies: &[Body], key_id: &str, now: DateTime<Utc>) -> Result<Range<u64>, LogFault> {
+        let lock = self.enter()?;
+        let range = self.write(bodies, key_id, now).and_then(|range| self.write_head().map(|()| range));
+        drop(lock);
+        range
+    }
+
+    /// Passes the signing on to the staged key: an entry that the old key seals and the new one signs too. What a
+    /// crash cut off is taken up again. Returns the key that is in force from here on.
+    pub fn rotate(&mut self, key_id: &str, now: DateTime<Utc>) -> Result<VerifierKey, LogFault> {
+        let lock = self.enter()?;
+        if self.state.pending.is_none() {
+            self.write_head()?;
+            let Some(staged) = &self.signers.staged else {
+                return Err(LogFault::broken(codes::KEY_CHANGE, &self.paths.folder, "no new signing key was made"));
+            };
+            let (old, new) = (self.signers.current.verifier(), staged.verifier());
+            let proof = staged.sign(key_change_text(&self.state.head.checkpoint.origin, old, new).as_bytes());
+            let body = Body::KeyChanged {
+                purpose: "signing".into(),
+                id: new.to_string(),
+                change: "replaced".into(),
+                proof: Some(STANDARD.encode(proof)),
+            };
+            self.write(&[body], key_id, now)?;
+        }
+        self.write_head()?;
+        drop(lock);
+        Ok(self.verifier().clone())
+    }
+
+    /// Keeps room on the disk for what is in flight, so that its outcomes can always be written.
+    pub fn reserve(&mut self, bytes: u64) -> Result<(), LogFault> {
+        let lock = self.enter()?;
+        let path = self.state.segment.path.clone();
+        let file = self.file()?;
+        let length = file.metadata().map_err(LogFault::io("look at", &path))?.len();
+        keep_room(file, length, bytes).map_err(LogFault::io("keep room in", &path))?;
+        let path = self.paths.folder.join(heads::FILE);
+        let file = OpenOptions::new().append(true).open(&path).map_err(LogFault::io("open", &path))?;
+        let length = file.metadata().map_err(LogFault::io("look at", &path))?.len();
+        keep_room(&file, length, 4096).map_err(LogFault::io("keep room in", &path))?;
+        drop(lock);
+        Ok(())
+    }
+
+    /// How many entries, sealed or not.
+    pub fn size(&self) -> u64 {
+        self.state.frontier.size()
+    }
+
+    /// The log's name.
+    pub fn origin(&self) -> &str {
+        &self.state.head.checkpoint.origin
+    }
+
+    /// The newest signed head.
+    pub fn head(&self) -> &Head {
+        &self.state.head
+    }
+
+    /// The key that signs the next head.
+    pub fn verifier(&self) -> &VerifierKey {
+        self.signers.current.verifier()
+    }
+
+    /// The segment that an entry written now belongs to: the quarter of `now`, or the newest there is, if time went
+    /// back. The commitment key in force is the one of this segment.
+    pub fn segment(&self, now: DateTime<Utc>) -> String {
+        segment_of(now).max(self.state.segment.name.clone())
+    }
+
+    /// Where it lies.
+    pub fn paths(&self) -> &LogPaths {
+        &self.paths
+    }
+
+    /// Takes the append lock and reads what another process wrote since.
+    pub(super) fn enter(&mut self) -> Result<File, LogFault> {
+        if self.closed {
+            return Err(LogFault::Closed);
+        }
+        let lock = lock(&self.paths.append_lock)?;
+        if !load::is_unchanged(&self.paths, &self.state).map_err(LogFault::io("look at", &self.paths.folder))? {
+            self.file = None;
+            self.state = load::load(&self.paths, &self.signers, Some(self.state.sealed.clone()))?;
+            self.switch_signer();
+        }
+        Ok(lock)
+    }
+
+    /// Once a head bears the staged key's signature, that key is in force.
+    fn switch_signer(&mut self) {
+        let signed = |key: &VerifierKey| self.state.head.note.verify(&[key]).is_ok();
+        if let Some(staged) = self.signers.staged.take_if(|staged| signed(staged.verifier())) {
+            self.signers.current = staged;
+        }
+    }
+
+    fn file(&mut self) -> Result<&File, LogFault> {
+        let path = &self.state.segment.path;
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => durable::appender(path, durable::PUBLIC).map_err(LogFault::io("open", path))?,
+        };
+        Ok(self.file.insert(file))
+    }
+
+    fn write(&mut self, bodies: &[Body], key_id: &str, now: DateTime<Utc>) -> Result<Range<u64>, LogFault> {
+        let from = self.size();
+        let segment = self.segment(now);
+        let (bytes, leaves) = lines(bodies, from, &segment, key_id, now)?;
+        if segment != self.state.segment.name {
+            self.state.segment = Segment::of(&self.paths.folder, &segment);
+            self.file = None;
+        }
+        let path = self.state.segment.path.clone();
+        let written = self.file().and_then(|file| append_bytes(file, &bytes).map_err(LogFault::io("append to", &path)));
+        self.closed = written.is_err();
+        written?;
+        for leaf in leaves {
+            self.state.frontier.push(leaf);
+        }
+        self.state.stamp_journal().map_err(LogFault::io("look at", &path))?;
+        if let Some(Body::KeyChanged { id, .. }) = bodies.iter().find(|body| load::is_rotation(body)) {
+            self.state.pending = Some(id.clone());
+        }
+        Ok(from..self.size())
+    }
+
+    fn write_head(&mut self) -> Result<(), LogFault> {
+        let size = self.size();
+        if size == self.state.head.checkpoint.size {
+            return Ok(());
+        }
+        let signers = self.signing()?;
+        let origin = self.origin().to_string();
+        let head = sign_head(origin, &self.state.frontier, &signers);
+        let written = append_head(&self.paths, &head);
+        self.closed = written.is_err();
+        written?;
+        self.state.sealed = self.state.frontier.clone();
+        self.state.head = head;
+        self.state.pending = None;
+        self.state.stamp_heads(&self.paths).map_err(LogFault::io("look at", &self.paths.folder))?;
+        self.switch_signer();
+        Ok(())
+    }
+
+    /// The keys that sign the next head: the one in force and, where an entry passes on to it, the next.
+    fn signing(&self) -> Result<Vec<&Signer>, LogFault> {
+        let mut signers = vec![&self.signers.current];
+        if let Some(named) = &self.state.pending {
+            let staged = self.signers.staged.as_ref().filter(|staged| staged.verifier().to_string() == *named);
+            signers.push(staged.ok_or_else(|| {
+                let text = "an entry passes the signing on to a key that is not in keys/: put keys/ back from a backup";
+                LogFault::broken(codes::KEY_CHANGE, &self.state.segment.path, text)
+            })?);
+        }
+        Ok(signers)
+    }
+}
+
+/// The canonical lines of a group, and their leaves.
+fn lines(
+    bodies: &[Body],
+    from: u64,
+    segment: &str,
+    key_id: &str,
+    now: DateTime<Utc>,
+) -> Result<(Vec<u8>, Vec<Digest>), LogFault> {
+    let (mut bytes, mut leaves) = (Vec::new(), Vec::with_capacity(bodies.len()));
+    for (index, body) in (from..).zip(bodies) {
+        let entry = Entry { index, time: now, segment: segment.into(), key: key_id.into(), body: body.clone() };
+        let line = entry.line().map_err(LogFault::Entry)?;
+        if line.len() > MAX_ENTRY {
+            return Err(LogFault::TooLong { kind: body.kind(), bytes: line.len() });
+        }
+        leaves.push(leaf_hash(line.as_bytes()));
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+    }
+    Ok((bytes, leaves))
+}
+
+fn append_bytes(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    crash_point!("append-write");
+    #[cfg(feature = "crash-points")]
+    let bytes = {
+        let (half, rest) = bytes.split_at(bytes.len() / 2);
+        file.write_all(half)?;
+        crash_point!("append-half");
+        rest
+    };
+    file.write_all(bytes)?;
+    crash_point!("append-fsync");
+    file.sync_data()?;
+    crash_point!("append-done");
+    Ok(())
+}
+
+fn sign_head(origin: String, frontier: &Frontier, signers: &[&Signer]) -> Head {
+    let checkpoint = Checkpoint { origin, size: frontier.size(), root: frontier.root() };
+    let note = Note::sign(checkpoint.text(), signers);
+    Head { checkpoint, note }
+}
+
+fn append_head(paths: &LogPaths, head: &Head) -> Result<(), LogFault> {
+    let path = paths.folder.join(heads::FILE);
+    let mut file = durable::appender(&path, durable::PUBLIC).map_err(LogFault::io("open", &path))?;
+    crash_point!("head-append");
+    file.write_all(format!("{}\n", head.line()).as_bytes()).map_err(LogFault::io("append to", &path))?;
+    crash_point!("head-fsync");
+    file.sync_data().map_err(LogFault::io("sync", &path))?;
+    crash_point!("last-head");
+    write_last_head(paths, head)
+}
+
+fn write_last_head(paths: &LogPaths, head: &Head) -> Result<(), LogFault> {
+    let scratch = paths.last_head.parent().unwrap_or(&paths.side);
+    durable::replace(&paths.last_head, head.note.encode().as_bytes(), durable::PUBLIC, scratch)
+        .map_err(LogFault::io("write", &paths.last_head))?;
+    crash_point!("last-head-done");
+    Ok(())
+}
+
+fn make_folders(paths: &LogPaths) -> Result<(), LogFault> {
+    let parents = [paths.last_head.parent(), paths.append_lock.parent(), paths.folder.parent()];
+    for folder in parents.into_iter().flatten().chain([paths.side.as_path(), &paths.scratch()]) {
+        if !folder.as_os_str().is_empty() {
+            durable::folder(folder, true).map_err(LogFault::io("make the folder", folder))?;
+        }
+    }
+    Ok(())
+}
+
+/// Builds a new log aside and moves it into its place whole.
+fn build(
+    paths: &LogPaths,
+    signer: &Signer,
+    origin: &str,
+    first: &[Body],
+    key_id: &str,
+    now: DateTime<Utc>,
+) -> Result<(), LogFault> {
+    let made = paths.scratch().join(format!("new-{}", hex::encode(crate::random::bytes::<8>())));
+    let journal = made.join(journal::FOLDER);
+    durable::folder(&journal, true).map_err(LogFault::io("make the folder", &journal))?;
+    let name = segment_of(now);
+    let (bytes, leaves) = lines(first, 0, &name, key_id, now)?;
+    let path = Segment::of(&made, &name).path;
+    durable::create(&path, &bytes, durable::PUBLIC).map_err(LogFault::io("write", &path))?;
+    let mut frontier = Frontier::default();
+    for leaf in leaves {
+        frontier.push(leaf);
+    }
+    let head = sign_head(origin.into(), &frontier, &[signer]);
+    let path = made.join(heads::FILE);
+    durable::create(&path, format!("{}\n", head.line()).as_bytes(), durable::PUBLIC)
+        .map_err(LogFault::io("write", &path))?;
+    crash_point!("create-place");
+    durable::place_folder(&made, &paths.folder).map_err(LogFault::io("put in place", &paths.folder))?;
+    crash_point!("create-last-head");
+    write_last_head(paths, &head)
+}
+
+/// Waits for a lock on a file; it ends when the file is dropped, and with the process.
+pub(super) fn lock(path: &Path) -> Result<File, LogFault> {
+    let file = durable::appender(path, durable::PRIVATE).map_err(LogFault::io("open the lock", path))?;
+    flock(&file, FlockOperation::LockExclusive).map_err(|error| LogFault::io("take the lock", path)(error.into()))?;
+    Ok(file)
+}
+
+fn keep_room(file: &File, length: u64, bytes: u64) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::KEEP_SIZE, length, bytes.max(1)) {
+        // A file system that can't reserve must at least have the room now.
+        Err(rustix::io::Errno::OPNOTSUPP) => {
+            let room = rustix::fs::fstatvfs(file)?;
+            let free = room.f_bavail.saturating_mul(room.f_frsize);
+            if free > bytes { Ok(()) } else { Err(io::Error::from(io::ErrorKind::StorageFull)) }
+        }
+        result => Ok(result?),
+    }
+}

@@ -1,0 +1,305 @@
+//! Publishing: tiles, bundles of entries and `checkpoint`, made from the journal; then the outside heads.
+//!
+//! First the tiles, then the checkpoint that promises them, then the partial tiles that it no longer needs go. All
+//! of it can be lost and made again.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::fault::LogFault;
+use super::heads::{self, Head};
+use super::journal::{self, Reader};
+use super::load;
+use super::log::{Log, lock};
+use super::tile::{self, Kind, Tile, WIDTH};
+use super::tree::{self, Frontier, leaf_hash};
+use crate::crash_point;
+use crate::domain::digest::Digest;
+use crate::{codes, durable};
+
+/// The published head, below the log's folder.
+pub const CHECKPOINT: &str = "checkpoint";
+/// Tiles written between two waits for the disk.
+const GROUP: usize = 64;
+
+impl Log {
+    /// Publishes the newest sealed head, here and at each outside target. An outside head that is larger, or that is
+    /// no beginning of this log, is never written over.
+    pub fn publish(&mut self) -> Result<(), LogFault> {
+        drop(self.enter()?);
+        let head = self.state.head.clone();
+        let publishing = lock(&self.paths.side.join("publish.lock"))?;
+        let folder = self.paths.folder.clone();
+        let known = self.published().map_err(LogFault::io("read", &folder.join(CHECKPOINT)))?;
+        if let Some(known) = known.as_ref().filter(|known| known.checkpoint.size > head.checkpoint.size) {
+            let text = format!(
+                "{} entries were published, and the log's newest head has fewer: it was cut",
+                known.checkpoint.size
+            );
+            return Err(LogFault::broken(codes::LOG_CUT, &folder.join(CHECKPOINT), text));
+        }
+        if known.as_ref() != Some(&head) {
+            let from = known.map_or(0, |known| known.checkpoint.size);
+            self.publish_tiles(from, &head)?;
+            crash_point!("publish-checkpoint");
+            let path = folder.join(CHECKPOINT);
+            durable::replace(&path, head.note.encode().as_bytes(), durable::PUBLIC, &self.paths.scratch())
+                .map_err(LogFault::io("write", &path))?;
+            crash_point!("publish-tidy");
+            tidy(&folder, from, head.checkpoint.size).map_err(LogFault::io("tidy up", &folder.join(tile::FOLDER)))?;
+            load::keep(&self.paths, &self.state.sealed)?;
+        }
+        crash_point!("publish-outside");
+        let told: Vec<_> = self.paths.outside.iter().map(|target| publish_outside(&folder, target, &head)).collect();
+        drop(publishing);
+        told.into_iter().collect()
+    }
+
+    /// The head that was published last. One that we did not sign counts as none, and is written over.
+    fn published(&self) -> io::Result<Option<Head>> {
+        match fs::read_to_string(self.paths.folder.join(CHECKPOINT)) {
+            Ok(text) => Ok(Head::read(&text).ok().filter(|head| {
+                head.note.verify(&[self.verifier()]).is_ok() && head.checkpoint.origin == self.origin()
+            })),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the tiles from a published size on; all of them if what was published does not lead to the head.
+    fn publish_tiles(&self, from: u64, head: &Head) -> Result<(), LogFault> {
+        let scratch = self.paths.scratch();
+        durable::folder(&scratch, true).map_err(LogFault::io("make the folder", &scratch))?;
+        let folder = &self.paths.folder;
+        if from > 0
+            && let Some(builder) = Builder::resume(folder, from)
+            && let Some(builder) = builder.fill(folder, &scratch, head)?
+        {
+            builder.finish(folder, &scratch)?;
+            if stored_root(folder, head.checkpoint.size) == Some(head.checkpoint.root) {
+                return Ok(());
+            }
+        }
+        let builder = Builder::default().fill(folder, &scratch, head)?;
+        let Some(builder) = builder.filter(|builder| builder.frontier.root() == head.checkpoint.root) else {
+            let text =
+                "the journal does not give the root that the newest head signed: `bewaard log verify` says where";
+            return Err(LogFault::broken(codes::LOG_ALTERED, &folder.join(journal::FOLDER), text));
+        };
+        builder.finish(folder, &scratch)
+    }
+}
+
+/// Reads a tile's hashes; `None` if it is not there or not whole.
+pub(super) fn load_tile(folder: &Path, tile: &Tile) -> Option<Vec<Digest>> {
+    let bytes = fs::read(folder.join(tile.path())).ok()?;
+    tile::hashes(&bytes).filter(|hashes| hashes.len() as u64 == tile.width)
+}
+
+/// Reads hashes from the tiles of a tree of this size.
+pub(super) fn tile_reader(folder: &Path, size: u64) -> impl FnMut(u8, u64) -> Result<Digest, PathBuf> + '_ {
+    let mut kept: BTreeMap<Tile, Vec<Digest>> = BTreeMap::new();
+    let missing = |tile: &Tile| PathBuf::from(tile.path());
+    move |level, place| {
+        let mut load = |tile: &Tile| {
+            if let Some(hashes) = kept.get(tile) {
+                return Ok(hashes.clone());
+            }
+            let hashes = load_tile(folder, tile).ok_or_else(|| missing(tile))?;
+            kept.insert(*tile, hashes.clone());
+            Ok(hashes)
+        };
+        tile::read_hash(size, level, place, &mut load, missing)
+    }
+}
+
+/// The root that the tiles on the disk give for a size.
+fn stored_root(folder: &Path, size: u64) -> Option<Digest> {
+    tree::range_root(0, size, &mut tile_reader(folder, size)).ok()
+}
+
+/// Builds tiles, level by level, from entries in order.
+#[derive(Debug, Default)]
+struct Builder {
+    size: u64,
+    frontier: Frontier,
+    bundle: Vec<u8>,
+    levels: Vec<Vec<Digest>>,
+    ready: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Builder {
+    /// Goes on from the partial tiles of a published size.
+    fn resume(folder: &Path, size: u64) -> Option<Self> {
+        let mut builder = Self { size, ..Self::default() };
+        if let Some(tile) = Tile::of_tree(Kind::Entries, size / WIDTH, size) {
+            builder.bundle = fs::read(folder.join(tile.path())).ok()?;
+        }
+        for level in 0..tile::LEVELS {
+            let reached = size.checked_shr(8 * u32::from(level)).unwrap_or(0);
+            let partial = Tile::of_tree(Kind::Hashes(level), reached / WIDTH, size);
+            builder.levels.push(match partial {
+                Some(tile) => load_tile(folder, &tile)?,
+                None => Vec::new(),
+            });
+        }
+        let mut bundle = Vec::new();
+        tile::entries(&builder.bundle)?.iter().for_each(|entry| bundle.push(leaf_hash(entry)));
+        (builder.levels.first() == Some(&bundle)).then_some(builder)
+    }
+
+    /// Reads the journal up to the head, writing tiles as they fill. `None` if the journal ends before.
+    fn fill(mut self, folder: &Path, scratch: &Path, head: &Head) -> Result<Option<Self>, LogFault> {
+        let path = folder.join(journal::FOLDER);
+        let reader = Reader::from(folder, self.size).map_err(LogFault::io("read", &path))?;
+        let Some(mut reader) = reader else { return Ok(None) };
+        while self.size < head.checkpoint.size {
+            let Some(piece) = reader.read().map_err(LogFault::io("read", &path))? else { return Ok(None) };
+            if !tile::push_entry(&mut self.bundle, piece.bytes) {
+                return Ok(None);
+            }
+            self.push(leaf_hash(piece.bytes));
+            if self.ready.len() >= GROUP {
+                self.write(folder, scratch)?;
+            }
+        }
+        Ok(Some(self))
+    }
+
+    fn push(&mut self, leaf: Digest) {
+        self.frontier.push(leaf);
+        self.size += 1;
+        let mut node = leaf;
+        for level in 0..tile::LEVELS {
+            if self.levels.len() <= usize::from(level) {
+                self.levels.push(Vec::new());
+            }
+            let hashes = &mut self.levels[usize::from(level)];
+            hashes.push(node);
+            if (hashes.len() as u64) < WIDTH {
+                return;
+            }
+            let place = (self.size >> (8 * u32::from(level))) / WIDTH - 1;
+            node = tile::root(hashes);
+            let bytes = tile::bytes(hashes);
+            hashes.clear();
+            self.ready.push((PathBuf::from(Tile { kind: Kind::Hashes(level), place, width: WIDTH }.path()), bytes));
+            if level == 0 {
+                let bundle = std::mem::take(&mut self.bundle);
+                self.ready.push((PathBuf::from(Tile { kind: Kind::Entries, place, width: WIDTH }.path()), bundle));
+            }
+        }
+    }
+
+    /// Writes what is left as partial tiles.
+    fn finish(mut self, folder: &Path, scratch: &Path) -> Result<(), LogFault> {
+        let size = self.size;
+        if let Some(tile) = Tile::of_tree(Kind::Entries, size / WIDTH, size) {
+            self.ready.push((PathBuf::from(tile.path()), std::mem::take(&mut self.bundle)));
+        }
+        for (level, hashes) in (0..).zip(std::mem::take(&mut self.levels)) {
+            let reached = size >> (8 * u32::from(level));
+            if let Some(tile) = Tile::of_tree(Kind::Hashes(level), reached / WIDTH, size) {
+                self.ready.push((PathBuf::from(tile.path()), tile::bytes(&hashes)));
+            }
+        }
+        self.write(folder, scratch)
+    }
+
+    fn write(&mut self, folder: &Path, scratch: &Path) -> Result<(), LogFault> {
+        let mut files = Vec::with_capacity(self.ready.len());
+        for (path, bytes) in self.ready.drain(..) {
+            let path = folder.join(path);
+            if fs::read(&path).is_ok_and(|there| there == bytes) {
+                continue;
+            }
+            if let Some(parent) = path.parent() {
+                durable::folder(parent, true).map_err(LogFault::io("make the folder", parent))?;
+            }
+            files.push((path, bytes));
+        }
+        crash_point!("publish-tiles");
+        let written = durable::replace_many(&files, durable::PUBLIC, scratch);
+        crash_point!("publish-tiles-done");
+        written.map_err(LogFault::io("write tiles in", &folder.join(tile::FOLDER)))
+    }
+}
+
+/// Removes partial tiles that a tree of this size no longer needs, where an earlier publication from `from` on can
+/// have left them.
+fn tidy(folder: &Path, from: u64, size: u64) -> io::Result<()> {
+    let kinds = (0..tile::LEVELS).map(Kind::Hashes).chain([Kind::Entries]);
+    for kind in kinds {
+        let level = if let Kind::Hashes(level) = kind { level } else { 0 };
+        let shift = 8 * u32::from(level);
+        // A publication that a crash cut off may have left partial tiles anywhere between the two sizes.
+        for place in (from >> shift) / WIDTH..=(size >> shift) / WIDTH {
+            let partial = folder.join(Tile { kind, place, width: 1 }.path());
+            let Some(partials) = partial.parent() else { continue };
+            let wanted = Tile::of_tree(kind, place, size).filter(|tile| tile.width < WIDTH);
+            tidy_one(partials, wanted.map(|tile| folder.join(tile.path())).as_deref())?;
+        }
+    }
+    Ok(())
+}
+
+fn tidy_one(partials: &Path, wanted: Option<&Path>) -> io::Result<()> {
+    let items = match fs::read_dir(partials) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        items => items?,
+    };
+    for item in items {
+        let path = item?.path();
+        if Some(path.as_path()) != wanted {
+            durable::remove(&path)?;
+        }
+    }
+    if wanted.is_none() { fs::remove_dir(partials) } else { Ok(()) }
+}
+
+/// Brings one outside target up to the head.
+fn publish_outside(folder: &Path, target: &Path, head: &Head) -> Result<(), LogFault> {
+    let unreachable = |cause| LogFault::Outside { path: target.to_path_buf(), cause };
+    let refuse = |text: String| Err(LogFault::broken(codes::OUTSIDE_DIFFERS, target, text));
+    match fs::read_to_string(target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return refuse("the outside head was damaged; it is not written over".into());
+        }
+        Err(error) => return Err(unreachable(error)),
+        Ok(text) if text == head.note.encode() => return Ok(()),
+        Ok(text) if text.is_empty() => {}
+        Ok(text) => {
+            let Ok(old) = Head::read(&text) else {
+                return refuse("the file there is no head of a log; it is not written over".into());
+            };
+            if let Some(text) = disagreement(folder, &old, head) {
+                return refuse(text);
+            }
+        }
+    }
+    let scratch = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    durable::replace(target, head.note.encode().as_bytes(), durable::PUBLIC, scratch).map_err(unreachable)
+}
+
+/// Why an outside head may not be replaced by a newer one; `None` if it may.
+fn disagreement(folder: &Path, old: &Head, head: &Head) -> Option<String> {
+    let (was, is) = (&old.checkpoint, &head.checkpoint);
+    if was.origin != is.origin {
+        return Some(format!("the outside head is of another log, `{}`", was.origin));
+    }
+    if was.size > is.size {
+        return Some(format!(
+            "the outside head knows {} entries, and this log has {}: it was cut or put back",
+            was.size, is.size
+        ));
+    }
+    let proof = tree::consistency_proof(was.size, is.size, tile_reader(folder, is.size));
+    let proved = proof.is_ok_and(|proof| tree::verify_consistency(was.size, &was.root, is.size, &is.root, &proof));
+    let known = || heads::contains(folder, old).unwrap_or(false);
+    let text =
+        || format!("the outside head, of {} entries, is no beginning of this log: there are two histories", was.size);
+    (!proved && !known()).then(text)
+}

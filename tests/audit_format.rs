@@ -1,0 +1,3 @@
+//! The log on the disk: written, read, checked by programs that are not ours, attacked.
+
+mod audit;
