@@ -162,6 +162,10 @@ codes! {
     RIGHT_MISSING = "B230", "the account lacks a right",
         "The rule needs a right that the account does not have, so a run would stop at its first batch. `bewaard grants SYSTEM` prints exactly the statements that give it.";
     // --- B3xx: plan and gate ---
+    OVER_LIMITS = "B301", "a plan is over its limits",
+        "More is due than the rule's `share`, `max` or `change` allows, so nothing of it goes. A wrong rule or a wrong date looks just like this: look at `bewaard plan RULE --sample 20` first. If it is right, `bewaard approve PLAN --beyond LIMIT --reason TEXT` releases this one plan.";
+    EMPTY_INTERSECTION = "B302", "a plan's records were all gone or changed when it ran",
+        "The plan had records, and not one of them was still due when the run looked again. Something else purges the same table, or its clocks were all moved. `bewaard plan RULE` shows what is due now.";
     // --- B4xx: log and keys ---
     LOG_WRITE = "B401", "the log can't be written",
         "A write or sync of the log failed, so nobody knows what is on the disk. Nothing is purged without a log: after an erase the process ends, and at its next start recovery settles what was in flight. Look for a full or failing disk (df, dmesg), mend it, and start again.";
@@ -222,6 +226,10 @@ codes! {
     KEYS_WRITE = "B435", "the folder of keys can't be read or written",
         "The operating system refused to read or write a file in keys/. It must belong to the user that runs bewaard, with mode 0700. Look for a full disk, a read-only mount, or files that root left there.";
     // --- B5xx: running ---
+    BEYOND_SETTLING = "B501", "a batch can't be settled by looking",
+        "A batch was announced in the log, and its in-flight file is missing, altered or can't be opened, so nobody knows which records it was about. The rule is frozen. Find out from the system's own backups or logs, then say so: `bewaard settle BATCH --as gone|kept --reason TEXT`.";
+    UNKNOWN_OUTCOME = "B502", "what became of some records is not known",
+        "After a crash or a lost answer these records were found altered, or the system could not tell. They are not counted as purged. Look at them, then close it with `bewaard settle BATCH --as gone|kept --reason TEXT`.";
     // --- B6xx: the host and our own files ---
 }
 

@@ -1,7 +1,7 @@
 //! The one writer of files that we own. What it returns from is on the disk.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -13,12 +13,17 @@ pub const PUBLIC: u32 = 0o644;
 /// Writes a whole file so that a crash leaves the old one or the new one, never a part: a temporary file in
 /// `scratch` (a folder of the same file system), `fsync`, rename, `fsync` of the folder.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32, scratch: &Path) -> io::Result<()> {
+    replace_from(path, &mut &*bytes, mode, scratch)
+}
+
+/// As [`replace`], with the bytes read from elsewhere.
+pub fn replace_from(path: &Path, from: &mut dyn Read, mode: u32, scratch: &Path) -> io::Result<()> {
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut temporary = name.to_os_string();
     temporary.push(format!(".{}.new", std::process::id()));
     let temporary = scratch.join(temporary);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
-    file.write_all(bytes)?;
+    io::copy(from, &mut file)?;
     file.sync_all()?;
     #[expect(clippy::disallowed_methods, reason = "this is the edge that the others are sent to")]
     fs::rename(&temporary, path)?;

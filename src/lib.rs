@@ -17,7 +17,10 @@ pub mod connect;
 pub mod crash;
 pub mod domain;
 pub mod durable;
+#[cfg(feature = "systems")]
+pub mod engine;
 pub mod now;
 pub mod random;
+pub mod report;
 pub mod secret;
 pub mod state;

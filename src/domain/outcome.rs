@@ -21,6 +21,8 @@ pub enum Outcome {
     Withheld,
     /// The system refused. It stays.
     Failed,
+    /// Interrupted before it happened, and found unchanged afterwards. It stays.
+    NotDone,
     /// The answer was lost and could not be settled.
     Unknown,
     /// Asked for, not yet done; see [`Pending`].
@@ -31,13 +33,14 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of reports.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Erased,
         Self::Anonymised,
         Self::AlreadyGone,
         Self::Changed,
         Self::Withheld,
         Self::Failed,
+        Self::NotDone,
         Self::Unknown,
         Self::Pending,
         Self::GoneUnexplained,
@@ -57,6 +60,7 @@ impl Outcome {
             Self::Changed => "changed",
             Self::Withheld => "withheld",
             Self::Failed => "failed",
+            Self::NotDone => "not-done",
             Self::Unknown => "unknown",
             Self::Pending => "pending",
             Self::GoneUnexplained => "gone-unexplained",

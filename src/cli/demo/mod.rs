@@ -1,3 +1,7 @@
-//! `bewaard demo`: a firm to try everything on.
+//! The demo: the whole job on a small made-up firm, in a folder of its own.
 
+mod attack;
 pub mod firm;
+mod show;
+
+pub use show::run;

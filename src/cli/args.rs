@@ -1,0 +1,406 @@
+//! Every argument of every command.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// bewaard makes a retention policy true: what is past its term goes, and every purge can be proved.
+#[derive(Debug, Parser)]
+#[command(name = "bewaard", version, about, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 done · 1 failed · 2 usage · 3 waits for approval, or refused · 4 log or proof does not verify ·\n\
+                        5 stopped for safety · 69 a system can't be reached · 75 another run holds the lock · 78 configuration"
+)]
+pub(super) struct Args {
+    /// The policy [default: $BEWAARD_CONFIG, else /etc/bewaard/bewaard.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Answer in JSON (schema 1)
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+impl Args {
+    /// Where the policy is.
+    pub(super) fn config(&self) -> PathBuf {
+        let from_environment = || std::env::var_os("BEWAARD_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+        self.config.clone().or_else(from_environment).unwrap_or_else(|| "/etc/bewaard/bewaard.toml".into())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show the whole job on a small made-up firm, in a folder of its own
+    #[cfg(feature = "systems")]
+    Demo(Demo),
+    /// Make the log and its keys, once; a second time changes nothing
+    #[cfg(feature = "systems")]
+    Init(Init),
+    /// Validate the policy, then look at the live systems; every fault at once
+    Check(Check),
+    /// Print the statements that give the account exactly the rights that the rules need
+    #[cfg(feature = "systems")]
+    Grants(Grants),
+    /// Decide cases written in TOML without any server
+    Test(Test),
+    /// Preview what each rule would purge; purges nothing
+    #[cfg(feature = "systems")]
+    Plan(Plan),
+    /// Approve a plan, and with it later plans of the same decision within the limits
+    #[cfg(feature = "systems")]
+    Approve(Approve),
+    /// Purge what is due under the rules whose gate is open
+    #[cfg(feature = "systems")]
+    Run(Run),
+    /// Place, release or list holds: what must stay whatever its term
+    #[cfg(feature = "systems")]
+    Hold(Hold),
+    /// Say of a batch that nothing could settle whether its records are gone or kept
+    #[cfg(feature = "systems")]
+    Settle(Settle),
+    /// End the freeze of a rule or a system
+    #[cfg(feature = "systems")]
+    Resume(Resume),
+    /// The due ledger: what is past its term, and what stands in the way
+    #[cfg(feature = "systems")]
+    Status(Status),
+    /// Show, verify and prove the log
+    Log(Log),
+    /// Show or replace the key that signs the log
+    #[cfg(feature = "systems")]
+    Key(Key),
+    /// Print the reference configuration or the JSON schema for editors
+    Generate(Generate),
+    /// Explain a code such as B112
+    Explain(Explain),
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+pub struct Demo {
+    /// The folder: absent, empty, or made by the demo
+    #[arg(long, value_name = "DIR", default_value = "bewaard-demo")]
+    pub dir: PathBuf,
+    /// Stop before the approval
+    #[arg(long)]
+    pub no_run: bool,
+    /// Afterwards attack the log in four ways, and show that each is found
+    #[arg(long)]
+    pub attack: bool,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+pub(super) struct Init {
+    /// Add the log's public key to the policy, so that a changed key is found
+    #[arg(long)]
+    pub(super) write: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// Check this file instead (as `--config`)
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// The text alone; no system is asked
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+pub(super) struct Grants {
+    /// The system
+    pub(super) system: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Test {
+    /// Files with cases [default: tests.toml beside the policy]
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Plan {
+    #[command(subcommand)]
+    pub(super) show: Option<PlanCommand>,
+    /// Only these rules
+    #[arg(value_name = "RULE")]
+    pub(super) rules: Vec<String>,
+    /// What will be due on that day; a preview
+    #[arg(long, value_name = "DATE")]
+    pub(super) at: Option<chrono::NaiveDate>,
+    /// Explain one record; its key comes from standard input, one part a line
+    #[arg(long, value_name = "-")]
+    pub(super) explain: Option<String>,
+    /// Show so many due and so many not yet due records; on a terminal only
+    #[arg(long, value_name = "N")]
+    pub(super) sample: Option<usize>,
+    /// Print read-only statements by which anybody can count the same
+    #[arg(long)]
+    pub(super) sql: bool,
+    /// Compare with an older policy: what comes in, what falls out
+    #[arg(long, value_name = "OLD.toml")]
+    pub(super) against: Option<PathBuf>,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, Subcommand)]
+pub(super) enum PlanCommand {
+    /// Print a plan's text: what an approval signs
+    Show {
+        /// The plan's id, or its first digits
+        plan: String,
+        /// The limits that the approval is to go beyond
+        #[arg(long, value_enum)]
+        beyond: Vec<LimitWord>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LimitWord {
+    Share,
+    Max,
+    Change,
+}
+
+#[cfg(feature = "systems")]
+impl From<LimitWord> for crate::domain::gate::Limit {
+    fn from(word: LimitWord) -> Self {
+        match word {
+            LimitWord::Share => Self::Share,
+            LimitWord::Max => Self::Max,
+            LimitWord::Change => Self::Change,
+        }
+    }
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+pub(super) struct Approve {
+    /// The plan's id, or its first digits
+    #[arg(required = true, value_name = "PLAN")]
+    pub(super) plans: Vec<String>,
+    /// Why; kept beside the log, not in it
+    #[arg(long, value_name = "TEXT", required_unless_present = "signature")]
+    pub(super) reason: Option<String>,
+    /// An SSH signature over `plan show PLAN` (ssh-keygen -Y sign -n bewaard)
+    #[arg(long, value_name = "FILE")]
+    pub(super) signature: Option<PathBuf>,
+    /// For this plan alone, go beyond a limit
+    #[arg(long, value_enum)]
+    pub(super) beyond: Vec<LimitWord>,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+pub(super) struct Run {
+    /// Only these rules
+    #[arg(value_name = "RULE")]
+    pub(super) rules: Vec<String>,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+pub(super) struct Hold {
+    #[command(subcommand)]
+    pub(super) command: HoldCommand,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, Subcommand)]
+pub(super) enum HoldCommand {
+    /// Place a hold; whom it is about comes from standard input, as `email: ...` or `key: ...`, one a line
+    Add {
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// When somebody must look again
+        #[arg(long, value_name = "DATE")]
+        review: chrono::NaiveDate,
+        /// Who answers for it: an [actor.NAME]
+        #[arg(long, value_name = "ACTOR")]
+        owner: Option<String>,
+        /// Only in this system
+        #[arg(long)]
+        system: Option<String>,
+        /// Only under this rule; needed for `key:` lines
+        #[arg(long)]
+        rule: Option<String>,
+    },
+    /// Release a hold
+    Release {
+        /// Its id
+        hold: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// An SSH signature of the controller over `hold show HOLD`
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
+    },
+    /// Print the text that the controller signs to release a hold
+    Show {
+        /// Its id
+        hold: String,
+    },
+    /// List the holds in force
+    List,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+pub(super) struct Settle {
+    /// The batch
+    pub(super) batch: String,
+    /// What became of its records
+    #[arg(long = "as", value_enum)]
+    pub(super) verdict: VerdictWord,
+    /// How you know
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum VerdictWord {
+    Gone,
+    Kept,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+pub(super) struct Resume {
+    /// A rule
+    #[arg(value_name = "RULE", required_unless_present_any = ["system", "all"])]
+    pub(super) rule: Option<String>,
+    /// A system
+    #[arg(long)]
+    pub(super) system: Option<String>,
+    /// Every rule and system
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+pub(super) struct Status {
+    /// Why this rule does not run, and the command that helps
+    #[arg(long, value_name = "RULE")]
+    pub(super) why: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Log {
+    #[command(subcommand)]
+    pub(super) command: LogCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LogCommand {
+    /// Print entries
+    Show {
+        /// Only from this entry on
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Only the last N entries
+        #[arg(long, value_name = "N")]
+        last: Option<u64>,
+        /// Only this kind
+        #[arg(long)]
+        kind: Option<String>,
+        /// Only about this rule
+        #[arg(long)]
+        rule: Option<String>,
+    },
+    /// Derive everything anew from files and public key; writes nothing
+    Verify {
+        /// A log's folder, for who has no policy
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// The public key that must have signed (`NAME+HASH+BASE64`)
+        #[arg(long, value_name = "VKEY")]
+        key: Vec<String>,
+        /// A checkpoint kept elsewhere that this log must contain
+        #[arg(long, value_name = "FILE")]
+        against: Vec<PathBuf>,
+    },
+    /// Prove one entry to a stranger: a C2SP tlog-proof
+    Prove {
+        /// The entry's index
+        #[arg(long, value_name = "N")]
+        entry: Option<u64>,
+        /// The rule; the record's key comes from standard input, one part a line
+        #[arg(long)]
+        rule: Option<String>,
+        /// Write the proof here instead of to standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Print the newest checkpoint, or export it for openssl, signify and minisign
+    Checkpoint {
+        /// Write body, signatures and public keys here
+        #[arg(long, value_name = "DIR")]
+        export: Option<PathBuf>,
+    },
+    /// Print the log's folder
+    Path,
+    /// Start a successor log after this one was lost or put back
+    Continue {
+        /// The last head was lost: name where it can still be read, or say that it is gone
+        #[arg(long)]
+        lost_head: bool,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+pub(super) struct Key {
+    #[command(subcommand)]
+    pub(super) command: KeyCommand,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Print the public key in every form that other programs read
+    Show,
+    /// Replace the signing key; the old one signs the change
+    Rotate {
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Generate {
+    /// What to print
+    #[arg(value_enum)]
+    pub(super) what: Generated,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Generated {
+    /// The reference configuration, every key explained
+    Config,
+    /// The JSON schema for editors
+    Schema,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Explain {
+    /// A code such as B112; without one, all of them
+    pub(super) code: Option<String>,
+}

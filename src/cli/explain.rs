@@ -1,0 +1,41 @@
+//! `bewaard explain CODE`.
+
+use super::args::Explain;
+use super::out::Out;
+use super::{Ended, Failure, exit};
+use crate::codes;
+use crate::report::words;
+
+pub(super) fn run(wish: &Explain, out: Out) -> Ended {
+    let Some(id) = &wish.code else {
+        for code in codes::ALL {
+            out.line(format!("{}  {}", code.id, code.title))?;
+        }
+        return Ok(exit::DONE);
+    };
+    let code = codes::find(id).ok_or_else(|| {
+        Failure::new(exit::USAGE, format!("there is no code `{}`; `bewaard explain` lists them all", words::safe(id)))
+    })?;
+    if out.json {
+        out.value(&serde_json::json!({ "code": code.id, "title": code.title, "explain": code.explain }))?;
+    } else {
+        out.line(format!("{}: {}\n\n{}", code.id, code.title, wrap(code.explain, 92)))?;
+    }
+    Ok(exit::DONE)
+}
+
+fn wrap(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.last_mut();
+        match last {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,201 @@
+//! `bewaard hold`: what must stay whatever its term.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+
+use super::args::{Hold, HoldCommand};
+use super::out::Out;
+use super::runtime::block_on;
+use super::{Ended, Failure, exit, input, load};
+use crate::domain::id::{ActorId, HoldId, RuleId, SystemId};
+use crate::domain::identity::{Identity, IdentityKind};
+use crate::engine::holds::HoldWish;
+use crate::engine::{Engine, EngineError};
+
+pub(super) fn run(config: &Path, wish: &Hold, out: Out) -> Ended {
+    let loaded = load(config, out)?;
+    let mut engine = Engine::open(loaded)?;
+    engine.log()?;
+    match &wish.command {
+        HoldCommand::Add { reason, review, owner, system, rule } => {
+            let scope = Scope::read(&engine, owner.as_ref(), system.as_ref(), rule.as_ref())?;
+            add(engine, scope, reason, *review, out)
+        }
+        HoldCommand::Release { hold, reason, signature } => release(engine, hold, reason, signature.as_ref(), out),
+        HoldCommand::Show { hold } => {
+            let id = hold_id(hold)?;
+            out.line(engine.release_text(&id)?.trim_end())?;
+            Ok(exit::DONE)
+        }
+        HoldCommand::List => list(&engine, out),
+    }
+}
+
+struct Scope {
+    owner: Option<ActorId>,
+    system: Option<SystemId>,
+    rule: Option<RuleId>,
+}
+
+impl Scope {
+    fn read(
+        engine: &Engine,
+        owner: Option<&String>,
+        system: Option<&String>,
+        rule: Option<&String>,
+    ) -> Result<Self, Failure> {
+        let unknown = |what: &str, name: &String| {
+            Failure::new(
+                exit::USAGE,
+                format!("there is no {what} `{}` in the policy", crate::report::words::safe(name)),
+            )
+        };
+        let policy = engine.policy();
+        let owner = owner
+            .map(|name| {
+                let id = ActorId::new(name.clone()).ok().filter(|id| policy.actors.contains_key(id));
+                id.ok_or_else(|| unknown("actor", name))
+            })
+            .transpose()?;
+        let system = system
+            .map(|name| {
+                let id = SystemId::new(name.clone()).ok().filter(|id| policy.systems.contains_key(id));
+                id.ok_or_else(|| unknown("system", name))
+            })
+            .transpose()?;
+        let rule = rule
+            .map(|name| {
+                let id = RuleId::new(name.clone()).ok().filter(|id| policy.rules.contains_key(id));
+                id.ok_or_else(|| unknown("rule", name))
+            })
+            .transpose()?;
+        Ok(Self { owner, system, rule })
+    }
+}
+
+fn add(mut engine: Engine, scope: Scope, reason: &str, review: NaiveDate, out: Out) -> Ended {
+    let prompt = "whom the hold is about, one a line, as `email: jan@example.nl`, `phone: ...`, `customer-number: ...`, \
+                  `login: ...`, or `key: ...` for one record";
+    let lines = input::lines(prompt, out)?;
+    block_on(async move {
+        let marks = marks(&mut engine, &scope, &lines).await?;
+        let wish = HoldWish {
+            marks,
+            system: scope.system,
+            rule: scope.rule,
+            owner: scope.owner,
+            review,
+            reason: reason.to_string(),
+        };
+        let id = engine.place_hold(wish)?;
+        engine.publish()?;
+        if out.json {
+            out.value(&serde_json::json!({ "schema": 1, "hold": id.as_str(), "review": review.to_string() }))?;
+        } else {
+            out.line(format!("placed {id}: it binds from the next batch on; look again by {review}"))?;
+        }
+        Ok(exit::DONE)
+    })
+}
+
+async fn marks(
+    engine: &mut Engine,
+    scope: &Scope,
+    lines: &[String],
+) -> Result<BTreeSet<crate::domain::digest::Digest>, Failure> {
+    let (mut marks, mut key) = (BTreeSet::new(), Vec::new());
+    for line in lines {
+        let Some((word, value)) = line.split_once(':') else {
+            return Err(Failure::new(exit::USAGE, "a line lacks its kind: write `email: ...` or `key: ...`"));
+        };
+        let (word, value) = (word.trim(), value.trim());
+        if word == "key" {
+            key.push(value.to_string());
+            continue;
+        }
+        let kind = IdentityKind::ALL.into_iter().find(|kind| kind.word() == word);
+        let kind = kind.ok_or_else(|| {
+            let known: Vec<&str> = IdentityKind::ALL.iter().map(|kind| kind.word()).collect();
+            Failure::new(exit::USAGE, format!("a line's kind is none of: {}, key", known.join(", ")))
+        })?;
+        let identity = Identity::new(kind, value)
+            .ok_or_else(|| Failure::new(exit::USAGE, format!("a line of kind `{kind}` has no value")))?;
+        marks.insert(engine.holds().mark_identity(&identity));
+    }
+    if !key.is_empty() {
+        let rule = scope.rule.clone().ok_or_else(|| {
+            Failure::new(exit::USAGE, "`key:` lines need --rule: a key means something in one table only")
+        })?;
+        let rule = engine.rule(&rule)?.clone();
+        let connector = engine.system(&rule.system)?;
+        let key = connector.parse_key(&rule, &key).await.map_err(EngineError::from)?;
+        marks.insert(engine.holds().mark_record(&rule.system, &rule.selection.collection(), &key));
+    }
+    Ok(marks)
+}
+
+fn hold_id(text: &str) -> Result<HoldId, Failure> {
+    HoldId::try_from(text.to_string())
+        .map_err(|_| Failure::new(exit::USAGE, "a hold is named `hold-` and 16 digits; `bewaard hold list` shows them"))
+}
+
+fn release(mut engine: Engine, hold: &str, reason: &str, signature: Option<&PathBuf>, out: Out) -> Ended {
+    let id = hold_id(hold)?;
+    if engine.policy().has_controller() {
+        let Some(path) = signature else {
+            return Err(Failure::new(
+                exit::WAITS,
+                format!(
+                    "this policy declares a controller, and releasing a hold needs the controller's signature:\n  \
+                     bewaard hold show {id} > release.txt\n  ssh-keygen -Y sign -n bewaard -f KEY release.txt\n  \
+                     bewaard hold release {id} --signature release.txt.sig --reason ..."
+                ),
+            ));
+        };
+        let armoured = std::fs::read_to_string(path)?;
+        let text = engine.release_text(&id)?;
+        let actor = engine.signed_by(&armoured, text.as_bytes(), true)?;
+        engine.by.actor = Some(actor);
+    }
+    engine.release_hold(&id, reason)?;
+    engine.publish()?;
+    if out.json {
+        out.value(&serde_json::json!({ "schema": 1, "released": id.as_str() }))?;
+    } else {
+        out.line(format!("released {id}"))?;
+    }
+    Ok(exit::DONE)
+}
+
+fn list(engine: &Engine, out: Out) -> Ended {
+    let scope = |hold: &crate::domain::hold::Hold| {
+        let system = hold.system.as_ref().map_or("every system".to_string(), ToString::to_string);
+        let rule = hold.rule.as_ref().map_or(String::new(), |rule| format!(", rule {rule}"));
+        format!("{system}{rule}")
+    };
+    if out.json {
+        let holds: Vec<_> = engine
+            .holds()
+            .iter()
+            .map(|hold| {
+                serde_json::json!({
+                    "hold": hold.id.as_str(), "placed": hold.placed.to_string(), "review": hold.review.to_string(),
+                    "owner": hold.owner.as_ref().map(ActorId::as_str), "system": hold.system.as_ref().map(SystemId::as_str),
+                    "rule": hold.rule.as_ref().map(RuleId::as_str), "marks": hold.marks.len(),
+                })
+            })
+            .collect();
+        out.value(&serde_json::json!({ "schema": 1, "holds": holds }))?;
+        return Ok(exit::DONE);
+    }
+    if engine.holds().is_empty() {
+        out.line("no holds are in force")?;
+    }
+    for hold in engine.holds().iter() {
+        let owner = hold.owner.as_ref().map_or(String::new(), |owner| format!(", owner {owner}"));
+        out.line(format!("{}  placed {}, review {}{owner}, {}", hold.id, hold.placed, hold.review, scope(hold)))?;
+    }
+    Ok(exit::DONE)
+}

@@ -1,0 +1,147 @@
+//! `bewaard run`: purges what is due under the rules whose gate is open.
+
+use std::path::Path;
+
+use super::args::Run;
+use super::out::Out;
+use super::plan::chosen;
+use super::runtime::{Watcher, block_on};
+use super::{Ended, Failure, exit, load};
+use crate::domain::gate::Gate;
+use crate::domain::rule::Rule;
+use crate::engine::recover::Recovered;
+use crate::engine::run::{RunEnd, RunReport};
+use crate::engine::{Engine, EngineError};
+use crate::report::json::{SCHEMA, gate_words};
+use crate::report::words::{count, number};
+use crate::report::{json, text};
+
+pub(super) fn run(config: &Path, wish: &Run, out: Out) -> Ended {
+    let loaded = load(config, out)?;
+    let mut engine = Engine::open(loaded)?;
+    engine.log()?;
+    let _lock = engine.take_run_lock()?;
+    let rules = chosen(&engine, &wish.rules)?;
+    block_on(async move {
+        engine.note_policy()?;
+        let recovered = engine.recover().await?;
+        tell_recovery(&recovered, out)?;
+        let watcher = Watcher::new();
+        let (mut told, mut code) = (Vec::new(), exit::DONE);
+        for rule in &rules {
+            if watcher.stopped() {
+                break;
+            }
+            let done = engine.run(rule, &watcher).await;
+            watcher.clear();
+            code = exit::worst(code, tell(rule, done, &mut told, out)?);
+        }
+        if watcher.stopped() {
+            out.remark("stopped by you, between two batches; `bewaard run` goes on where it was")?;
+        }
+        if out.json {
+            out.value(&serde_json::json!({
+                "schema": SCHEMA, "runs": told, "stopped": watcher.stopped(), "recovered": recovered.settled.len(),
+                "beyond_settling": recovered.beyond.len(),
+            }))?;
+        }
+        Ok(code)
+    })
+}
+
+fn tell_recovery(recovered: &Recovered, out: Out) -> Result<(), Failure> {
+    for (batch, tally) in &recovered.settled {
+        out.remark(format!("settled {batch} of an interrupted run: {}", text::tally(tally)))?;
+    }
+    for batch in &recovered.beyond {
+        out.remark(format!(
+            "{batch} can't be settled by looking: `bewaard settle {batch} --as gone|kept --reason ...`"
+        ))?;
+    }
+    for (batch, why) in &recovered.waiting {
+        out.remark(format!("{batch} waits to be settled: {why}"))?;
+    }
+    Ok(())
+}
+
+/// Tells how one rule went, and gives its exit code.
+fn tell(
+    rule: &Rule,
+    done: Result<RunReport, EngineError>,
+    told: &mut Vec<serde_json::Value>,
+    out: Out,
+) -> Result<u8, Failure> {
+    let report = match done {
+        Ok(report) => report,
+        // Doubt about log or keys after an erasure: nothing more may be done by this process.
+        Err(error @ (EngineError::Log(_) | EngineError::Read(_) | EngineError::Key(_) | EngineError::Holds(_))) => {
+            return Err(error.into());
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            if !out.json {
+                failure.print(out);
+            }
+            told.push(serde_json::json!({ "rule": rule.id.as_str(), "how": "failed", "error": failure.text }));
+            return Ok(failure.code);
+        }
+    };
+    if out.json {
+        told.push(run_json(&report));
+    } else {
+        out.line(run_line(&report))?;
+        if report.how == RunEnd::Waiting {
+            out.line(format!("  {}", text::gate_line(&report.plan, &report.gate)))?;
+        }
+        if let Some(error) = &report.failure {
+            out.remark(format!("bewaard: {error}"))?;
+        }
+    }
+    Ok(match (report.how, &report.failure) {
+        (RunEnd::Waiting, _) => exit::WAITS,
+        (_, Some(error)) if error.unreachable => exit::UNREACHABLE,
+        (RunEnd::Failed, _) => exit::FAILED,
+        (RunEnd::Done | RunEnd::Paced | RunEnd::Stopped, _) => exit::DONE,
+    })
+}
+
+fn run_line(report: &RunReport) -> String {
+    let rule = &report.plan.rule;
+    match report.how {
+        RunEnd::Waiting if matches!(report.gate, Gate::NeedsApproval) => {
+            format!("{rule}: {} due, not purged", number(report.plan.survey.due))
+        }
+        RunEnd::Waiting => format!("{rule}: {} due, NOT purged", number(report.plan.survey.due)),
+        RunEnd::Done if report.run.is_none() => format!("{rule}: nothing was due"),
+        RunEnd::Done => format!("{rule}: {}", text::tally(&report.tally)),
+        RunEnd::Paced => format!(
+            "{rule}: {}; {} for later runs",
+            text::tally(&report.tally),
+            count(report.left, "record is left", "records are left")
+        ),
+        RunEnd::Stopped => format!("{rule}: {}; stopped between two batches", text::tally(&report.tally)),
+        RunEnd::Failed => format!("{rule}: {}; FAILED", text::tally(&report.tally)),
+    }
+}
+
+fn run_json(report: &RunReport) -> serde_json::Value {
+    let (gate, limits) = gate_words(&report.gate);
+    let mut value = serde_json::json!({
+        "rule": report.plan.rule.as_str(),
+        "system": report.plan.system.as_str(),
+        "plan": report.plan.id.to_string(),
+        "run": report.run.as_ref().map(crate::domain::id::RunId::as_str),
+        "gate": gate,
+        "limits": limits,
+        "how": report.how.word(),
+        "due": report.plan.survey.due,
+        "left": report.left,
+        "error": report.failure.as_ref().map(ToString::to_string),
+    });
+    if let Some(all) = value.as_object_mut() {
+        for (word, n) in json::tally(&report.tally) {
+            all.insert(word.into(), n.into());
+        }
+    }
+    value
+}

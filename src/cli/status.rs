@@ -1,0 +1,182 @@
+//! `bewaard status`: the due ledger, with its headline first.
+
+use std::path::Path;
+
+use super::args::Status;
+use super::out::Out;
+use super::runtime::block_on;
+use super::{Ended, Failure, exit, load};
+use crate::domain::id::RuleId;
+use crate::engine::Engine;
+use crate::engine::approve::short;
+use crate::engine::ledger::{Headline, Ledger, Standing};
+use crate::report::json::{Kept, SCHEMA};
+use crate::report::text::{LedgerRow, ledger, records};
+use crate::report::words::{count, number};
+
+pub(super) fn run(config: &Path, wish: &Status, out: Out) -> Ended {
+    let loaded = load(config, out)?;
+    let mut engine = Engine::open(loaded)?;
+    block_on(async move {
+        let started = engine.has_log();
+        let found = engine.ledger(crate::now::now()).await?;
+        if let Some(rule) = &wish.why {
+            return why(&found, rule, started, out);
+        }
+        let headline = found.headline(started);
+        if out.json {
+            out.value(&status_json(&engine, &found, &headline))?;
+        } else {
+            tell(&found, &headline, out)?;
+        }
+        Ok(exit::DONE)
+    })
+}
+
+/// The headline in one sentence.
+fn sentence(headline: &Headline) -> String {
+    match headline {
+        Headline::NotStarted => "not started: there is no log yet (`bewaard init`)".into(),
+        Headline::Unknown(systems) => {
+            let names: Vec<String> = systems.iter().map(ToString::to_string).collect();
+            format!("UNKNOWN: {} could not be read", names.join(", "))
+        }
+        Headline::Stopped(why) => format!("STOPPED: {why}"),
+        Headline::Overdue { days, records: n, waiting } => {
+            let mut text =
+                format!("oldest record past its term: {} ({})", count(days.unsigned_abs(), "day", "days"), records(*n));
+            if !waiting.is_empty() {
+                let names: Vec<String> = waiting.iter().map(ToString::to_string).collect();
+                text.push_str(&format!("; waiting for approval: {}", names.join(", ")));
+            }
+            text
+        }
+        Headline::Undecided(n) => {
+            format!("oldest record past its term: 0 days; but {} without a usable clock and a decision", records(*n))
+        }
+        Headline::Green => "oldest record past its term: 0 days".into(),
+    }
+}
+
+fn headline_word(headline: &Headline) -> &'static str {
+    match headline {
+        Headline::NotStarted => "not-started",
+        Headline::Unknown(_) => "unknown",
+        Headline::Stopped(_) => "stopped",
+        Headline::Overdue { .. } => "overdue",
+        Headline::Undecided(_) => "undecided",
+        Headline::Green => "green",
+    }
+}
+
+fn state(one: &Standing) -> String {
+    match (&one.read, &one.frozen, one.approved) {
+        (Err(_), _, _) => "not read".into(),
+        (Ok(_), Some(code), _) => format!("FROZEN ({code})"),
+        (Ok(_), None, true) => "approved".into(),
+        (Ok(_), None, false) => match &one.waiting {
+            Some((plan, since)) => format!("plan {} waits since {}", short(plan), since.date_naive()),
+            None => "not approved".into(),
+        },
+    }
+}
+
+fn tell(found: &Ledger, headline: &Headline, out: Out) -> Result<(), Failure> {
+    out.line(sentence(headline))?;
+    out.line("")?;
+    let rows: Vec<LedgerRow> = found
+        .rules
+        .iter()
+        .map(|one| LedgerRow {
+            rule: one.rule.to_string(),
+            overdue: one.read.as_ref().ok().map(|survey| survey.due),
+            days: one.read.as_ref().ok().and_then(|survey| survey.oldest_days(found.today)),
+            kept: one.read.as_ref().map(|survey| survey.kept.clone()).unwrap_or_default(),
+            purged: one.purged,
+            state: state(one),
+        })
+        .collect();
+    out.line(ledger(&rows))?;
+    for one in &found.rules {
+        if let Err(why) = &one.read {
+            out.line(format!("{}: {why}", one.rule))?;
+            if let Some((day, overdue)) = one.last_known {
+                out.line(format!("  last known on {day}: {} overdue", number(overdue)))?;
+            }
+        }
+    }
+    let (holds, late) = found.holds;
+    if holds > 0 {
+        out.line(format!("{}; {late} past their review date", count(holds, "hold", "holds")))?;
+    }
+    for (code, n) in &found.findings {
+        out.line(format!("finding {code}, open {n} times: `bewaard explain {code}`"))?;
+    }
+    Ok(())
+}
+
+fn status_json(engine: &Engine, found: &Ledger, headline: &Headline) -> serde_json::Value {
+    let rules: Vec<_> = found
+        .rules
+        .iter()
+        .map(|one| {
+            let survey = one.read.as_ref().ok();
+            serde_json::json!({
+                "rule": one.rule.as_str(), "system": one.system.as_str(),
+                "read": one.read.is_ok(), "error": one.read.as_ref().err(),
+                "overdue": survey.map(|survey| survey.due), "found": survey.map(|survey| survey.found),
+                "of": survey.map(|survey| survey.of),
+                "oldest_days": survey.and_then(|survey| survey.oldest_days(found.today)),
+                "kept": survey.map(|survey| Kept::from(&survey.kept)),
+                "purged": one.purged, "approved": one.approved, "frozen": one.frozen,
+                "waiting": one.waiting.map(|(plan, since)| serde_json::json!({
+                    "plan": plan.to_string(), "since": since.to_rfc3339(),
+                })),
+            })
+        })
+        .collect();
+    let days = match headline {
+        Headline::Overdue { days, .. } => Some(*days),
+        Headline::Green | Headline::Undecided(_) => Some(0),
+        Headline::NotStarted | Headline::Unknown(_) | Headline::Stopped(_) => None,
+    };
+    serde_json::json!({
+        "schema": SCHEMA, "headline": sentence(headline), "state": headline_word(headline), "oldest_days": days,
+        "day": found.today.to_string(), "rules": rules, "paused": found.paused,
+        "holds": found.holds.0, "holds_past_review": found.holds.1, "findings": found.findings,
+        "unsettled": found.unsettled, "log": engine.loaded.settings.log,
+    })
+}
+
+/// Why a rule does not run, and what would make it.
+fn why(found: &Ledger, name: &str, started: bool, out: Out) -> Ended {
+    let id = RuleId::new(name).ok();
+    let one = found.rules.iter().find(|one| Some(&one.rule) == id.as_ref());
+    let one = one.ok_or_else(|| Failure::new(exit::USAGE, "there is no rule of that name"))?;
+    let (why, command) = match (started, found.paused, &one.read, &one.frozen) {
+        (false, ..) => ("there is no log yet".to_string(), "bewaard init".to_string()),
+        (_, true, ..) => ("purging is paused".into(), "bewaard resume --all --reason ...".into()),
+        (_, _, Err(why), _) => (why.clone(), "bewaard check".into()),
+        (_, _, Ok(_), Some(code)) => {
+            (format!("it is frozen: {code}"), format!("bewaard explain {code}; bewaard resume {name} --reason ..."))
+        }
+        (_, _, Ok(survey), None) if !one.approved => {
+            let plan = one.waiting.map_or_else(|| "PLAN".into(), |(plan, _)| short(&plan));
+            let first = if one.waiting.is_some() { String::new() } else { format!("bewaard plan {name}; ") };
+            (
+                format!("nobody has approved what it decides now ({} due)", number(survey.due)),
+                format!("{first}bewaard approve {plan} --reason ...; bewaard run {name}"),
+            )
+        }
+        (_, _, Ok(survey), None) if survey.due > 0 => {
+            (format!("it may run: {} due", number(survey.due)), format!("bewaard run {name}"))
+        }
+        (_, _, Ok(_), None) => ("nothing is due".into(), "nothing".into()),
+    };
+    if out.json {
+        out.value(&serde_json::json!({ "schema": SCHEMA, "rule": name, "why": why, "to_run": command }))?;
+    } else {
+        out.line(format!("{name}: {why}\nto run: {command}"))?;
+    }
+    Ok(exit::DONE)
+}

@@ -1,0 +1,270 @@
+//! One batch under the crash protocol: in-flight file, intent, one transaction, outcomes, one head, file removed.
+
+use std::io;
+use std::time::Duration;
+
+use super::{Engine, EngineError};
+use crate::audit::commitment::Committer;
+use crate::audit::entry::Body;
+use crate::connect::{Advice, Batch, CommitWatch, ConnectError, Connector, EraseError, Item, Judge};
+use crate::crash_point;
+use crate::domain::decide::{Found, KeepReason, Moment, Verdict, decide};
+use crate::domain::digest::Digest;
+use crate::domain::hold::Holds;
+use crate::domain::id::{BatchId, PartId, PlanId, RunId};
+use crate::domain::outcome::{Outcome, Receipt, Tally};
+use crate::domain::rule::Rule;
+use crate::domain::value::record_bytes;
+use crate::random;
+use crate::state::inflight::{InFlight, InFlightFolder, InFlightRecord};
+use crate::state::keys::KeyId;
+
+/// Attempts at one batch when the server breaks a deadlock or gives no lock in time.
+const ATTEMPTS: u32 = 6;
+/// Bytes of the log that one outcome takes at most, reserved before the intent.
+const OUTCOME_BYTES: u64 = 640;
+
+/// What every batch of a run shares.
+#[derive(Debug, Clone)]
+pub(super) struct RunContext<'a> {
+    pub(super) rule: &'a Rule,
+    pub(super) run: RunId,
+    pub(super) plan: PlanId,
+    pub(super) decision: Digest,
+    pub(super) moment: Moment,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(super) struct BatchDone {
+    pub(super) tally: Tally,
+    /// Why nothing happened, when nothing did.
+    pub(super) failure: Option<ConnectError>,
+}
+
+impl Engine {
+    /// Purges one batch. When this returns, its outcomes are on the disk under a signed head.
+    pub(super) async fn purge_batch(
+        &mut self,
+        connector: &dyn Connector,
+        context: &RunContext<'_>,
+        items: &[Item],
+    ) -> Result<BatchDone, EngineError> {
+        let id = BatchId::from_random(random::bytes());
+        let log_key = self.log_key_id()?;
+        self.intend(&id, context, items, &log_key)?;
+
+        let answer = self.erase_with_retries(connector, context, &id, items).await;
+        match answer {
+            Ok(receipts) => self.conclude(context.rule, &id, items, &receipts, &log_key),
+            Err(EraseError::NotDone(error)) => {
+                let receipts = all_receipts(items, Outcome::Failed);
+                let done = self.conclude(context.rule, &id, items, &receipts, &log_key)?;
+                Ok(BatchDone { failure: Some(error), ..done })
+            }
+            Err(EraseError::InDoubt(_)) => {
+                // Nobody was told: it is settled as after a crash, by looking.
+                let tally = self.settle_batch(connector, &id).await?;
+                Ok(BatchDone { tally, failure: None })
+            }
+        }
+    }
+
+    /// The in-flight file, then the intent, both on the disk.
+    fn intend(
+        &mut self,
+        id: &BatchId,
+        context: &RunContext<'_>,
+        items: &[Item],
+        log_key: &str,
+    ) -> Result<(), EngineError> {
+        let names = |item: &Item| {
+            item.parts
+                .iter()
+                .filter_map(|place| context.rule.parts.get(*place))
+                .map(|part| part.id.to_string())
+                .collect()
+        };
+        let records = items.iter().map(|item| InFlightRecord {
+            key: item.key.clone(),
+            fingerprint: item.fingerprint.clone(),
+            parts: names(item),
+        });
+        let flight = InFlight {
+            batch: id.clone(),
+            run: context.run.clone(),
+            rule: context.rule.clone(),
+            plan: context.plan,
+            decision: context.decision,
+            log_key: log_key.to_string(),
+            records: records.collect(),
+        };
+        let file = self.inflight.write(&flight, self.ring()?)?;
+        crash_point!("inflight-written");
+        let count = items.iter().map(|item| item.parts.len() as u64).sum();
+        self.log()?.reserve((count + 2) * OUTCOME_BYTES)?;
+        self.record_unsealed(&[Body::BatchIntended {
+            batch: id.clone(),
+            run: context.run.clone(),
+            rule: context.rule.id.clone(),
+            decision: context.decision,
+            count,
+            file,
+        }])?;
+        crash_point!("intent-written");
+        Ok(())
+    }
+
+    async fn erase_with_retries(
+        &self,
+        connector: &dyn Connector,
+        context: &RunContext<'_>,
+        id: &BatchId,
+        items: &[Item],
+    ) -> Result<Vec<Receipt>, EraseError> {
+        let judge = HeldJudge { rule: context.rule, items, holds: &self.holds, moment: context.moment };
+        let watch = Watch { folder: &self.inflight, batch: id };
+        let mut pause = Duration::from_millis(50);
+        let mut attempt = 1;
+        loop {
+            let batch = Batch { id, rule: context.rule, items, now: crate::now::now() };
+            match connector.erase(&batch, &judge, &watch).await {
+                Err(EraseError::NotDone(error)) if error.advice == Advice::RetryLater && attempt < ATTEMPTS => {
+                    tracing::info!(batch = %id, attempt, error = %error, "batch rolled back, will be tried again");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                    attempt += 1;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Outcomes under one signed head, then the in-flight file goes.
+    fn conclude(
+        &mut self,
+        rule: &Rule,
+        id: &BatchId,
+        items: &[Item],
+        receipts: &[Receipt],
+        log_key: &str,
+    ) -> Result<BatchDone, EngineError> {
+        let mut tally = Tally::default();
+        let mut bodies = Vec::with_capacity(receipts.len());
+        let (committer, collection) = (self.committer(log_key)?, rule.selection.collection());
+        for receipt in receipts {
+            tally.add(receipt.outcome);
+            let item = items.get(receipt.item);
+            let part = rule.parts.get(receipt.part);
+            let (Some(item), Some(part)) = (item, part) else {
+                return Err(EngineError::Refused(format!("the answer to {id} names a record that was not in it")));
+            };
+            let record = committer.commitment(&record_bytes(&rule.system, &collection, &item.key), &part.id);
+            bodies.push(Body::Outcome {
+                batch: id.clone(),
+                rule: rule.id.clone(),
+                part: part.id.clone(),
+                record,
+                result: receipt.outcome,
+                children: receipt.children.clone(),
+                pending: receipt.pending.clone(),
+                recovered: false,
+            });
+        }
+        crash_point!("erased");
+        self.record_under(&bodies, log_key)?;
+        crash_point!("outcomes-written");
+        self.drop_inflight(id)?;
+        crash_point!("inflight-removed");
+        Ok(BatchDone { tally, failure: None })
+    }
+
+    /// A record's commitment in the log.
+    pub(super) fn commit_to(
+        &self,
+        rule: &Rule,
+        key: &crate::domain::value::Key,
+        part: &PartId,
+        log_key: &str,
+    ) -> Result<Digest, EngineError> {
+        let record = record_bytes(&rule.system, &rule.selection.collection(), key);
+        Ok(self.committer(log_key)?.commitment(&record, part))
+    }
+
+    /// What commits to records under a segment's key.
+    pub(super) fn committer(&self, log_key: &str) -> Result<Committer, EngineError> {
+        let id = KeyId::try_from(log_key.to_string())?;
+        let key = self.ring()?.key(&id)?;
+        Ok(Committer::new(&key))
+    }
+
+    /// Writes entries under a named commitment key, and a head over them.
+    pub(super) fn record_under(&mut self, bodies: &[Body], key: &str) -> Result<(), EngineError> {
+        self.log()?.commit(bodies, key, crate::now::now())?;
+        self.catch_up()
+    }
+
+    pub(super) fn drop_inflight(&self, id: &BatchId) -> Result<(), EngineError> {
+        self.inflight.remove(id).map_err(|cause| EngineError::Io {
+            doing: "remove the in-flight file of",
+            path: id.as_str().into(),
+            cause,
+        })
+    }
+}
+
+/// One receipt with this outcome for every (item, part).
+fn all_receipts(items: &[Item], outcome: Outcome) -> Vec<Receipt> {
+    let each = items.iter().enumerate().flat_map(|(place, item)| item.parts.iter().map(move |part| (place, *part)));
+    each.map(|(item, part)| Receipt { item, part, outcome, children: std::collections::BTreeMap::new(), pending: None })
+        .collect()
+}
+
+/// Decides again, in the erasing transaction, with the holds as loaded for this batch.
+struct HeldJudge<'a> {
+    rule: &'a Rule,
+    items: &'a [Item],
+    holds: &'a Holds,
+    moment: Moment,
+}
+
+impl Judge for HeldJudge<'_> {
+    fn judge(&self, item: usize, found: &Found) -> Vec<(usize, Result<(), Outcome>)> {
+        let Some(planned) = self.items.get(item) else { return Vec::new() };
+        let verdicts = decide(self.rule, found, self.holds, self.moment);
+        let same = found.fingerprint == planned.fingerprint && found.key == planned.key;
+        let rule_on = |part: &usize| match (verdicts.get(*part), found.done.get(*part)) {
+            (Some(Verdict::Kept(KeepReason::Held | KeepReason::Protected)), _) => Err(Outcome::Withheld),
+            (Some(Verdict::Settled), Some(true)) => Err(Outcome::AlreadyGone),
+            (Some(Verdict::Due(_)), _) if same => Ok(()),
+            _ => Err(Outcome::Changed),
+        };
+        planned.parts.iter().map(|part| (*part, rule_on(part))).collect()
+    }
+
+    fn wants_identities(&self) -> bool {
+        !self.holds.is_empty()
+    }
+}
+
+/// Puts the transaction's number on the disk before COMMIT.
+struct Watch<'a> {
+    folder: &'a InFlightFolder,
+    batch: &'a BatchId,
+}
+
+impl CommitWatch for Watch<'_> {
+    fn before_commit(&self, ticket: Option<&str>) -> io::Result<()> {
+        match ticket {
+            Some(ticket) => self.folder.write_ticket(self.batch, ticket),
+            None => Ok(()),
+        }
+    }
+
+    fn point(&self, name: &'static str) {
+        #[cfg(feature = "crash-points")]
+        crate::crash::at(name);
+        #[cfg(not(feature = "crash-points"))]
+        let _ = name;
+    }
+}

@@ -1,0 +1,53 @@
+//! The decision digest: what an approval binds to.
+//!
+//! It is made of two parts: the policy's own text as far as it decides (selection, protection, children, person, parts,
+//! grounds, zone, financial year), and the live schema as far as the rule touches it (system identity, columns with
+//! types, keys, foreign keys, triggers) with [`SEMANTICS`]. Limits and schedule do not decide who goes, and the
+//! package's version is no part of it.
+
+use serde::Serialize;
+
+use crate::domain::SEMANTICS;
+use crate::domain::digest::Digest;
+use crate::domain::policy::Policy;
+use crate::domain::rule::{Part, Rule};
+
+#[derive(Serialize)]
+struct Decides<'a> {
+    rule: &'a str,
+    system: &'a str,
+    selection: &'a crate::domain::selection::Selection,
+    person: Vec<(&'static str, &'a str)>,
+    sources: &'a [crate::domain::selection::ClockSource],
+    parts: &'a [Part],
+    zone: &'static str,
+    year: (u32, u32),
+}
+
+/// The policy's part: it changes when the text decides otherwise.
+pub fn policy_part(policy: &Policy, rule: &Rule) -> Result<Digest, serde_json::Error> {
+    let decides = Decides {
+        rule: rule.id.as_str(),
+        system: rule.system.as_str(),
+        selection: &rule.selection,
+        person: rule.person.iter().map(|(kind, field)| (kind.word(), field.as_str())).collect(),
+        sources: &rule.sources,
+        parts: &rule.parts,
+        zone: policy.zone.name(),
+        year: (policy.year.month, policy.year.day),
+    };
+    Ok(Digest::of(&serde_json::to_vec(&decides)?))
+}
+
+/// The live schema's part.
+pub fn schema_part(identity: &str, facts: &str) -> Digest {
+    Digest::of(format!("{SEMANTICS}\n{identity}\n{facts}").as_bytes())
+}
+
+/// Both together.
+pub fn decision(policy_part: &Digest, schema_part: &Digest) -> Digest {
+    let mut bytes = Vec::with_capacity(64);
+    bytes.extend_from_slice(&policy_part.0);
+    bytes.extend_from_slice(&schema_part.0);
+    Digest::of(&bytes)
+}

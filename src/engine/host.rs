@@ -1,0 +1,214 @@
+//! Opening what is on this host: state folder, keys, log; and making it, once.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::view::View;
+use super::{Engine, EngineError, Keys};
+use crate::audit::entry::{Body, By, segment_of};
+use crate::audit::fault::LogFault;
+use crate::audit::log::{Log, LogPaths};
+use crate::audit::read::entries;
+use crate::config::Loaded;
+use crate::domain::digest::{Digest, MacKey};
+use crate::domain::hold::Holds;
+use crate::durable;
+use crate::state::inflight::InFlightFolder;
+use crate::state::keys::{KeyFault, KeyRing, Purpose};
+use crate::state::lock::RunLock;
+use crate::state::notes::Notes;
+
+/// What `init` did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Initialised {
+    /// It made a log and keys.
+    New,
+    /// They were there already.
+    AlreadyThere,
+}
+
+impl Engine {
+    /// Opens log and keys to work with. Where there is no log yet, everything is a preview.
+    pub fn open(loaded: Loaded) -> Result<Self, EngineError> {
+        let state = loaded.settings.state.clone();
+        if !keys_folder(&state).exists() {
+            return Ok(Self::preview(loaded));
+        }
+        owned_by_us(&state)?;
+        let mut keys = KeyRing::open(&keys_folder(&state), loaded.settings.wrap.as_ref())?;
+        let log = Log::open(log_paths(&loaded), keys.signers()?)?;
+        keys.settle_signer(log.verifier())?;
+        let holds = Holds::new(keys.current_mac(Purpose::Holds)?);
+        let mut engine = Self::build(loaded, Keys::Kept(keys), Some(log), holds);
+        engine.catch_up()?;
+        engine.refresh_holds()?;
+        Ok(engine)
+    }
+
+    /// Looks at systems without any state or log: for `check`, `grants`, and before `init`.
+    pub fn preview(loaded: Loaded) -> Self {
+        let random = crate::random::bytes();
+        Self::build(loaded, Keys::OfThisProcess(random), None, Holds::new(MacKey::new(&random)))
+    }
+
+    fn build(loaded: Loaded, keys: Keys, log: Option<Log>, holds: Holds) -> Self {
+        let state = loaded.settings.state.clone();
+        Self {
+            loaded,
+            by: By { uid: rustix::process::getuid().as_raw(), actor: None },
+            keys,
+            log,
+            view: View::default(),
+            holds,
+            notes: Notes::new(&state),
+            inflight: InFlightFolder::new(&state),
+            systems: BTreeMap::new(),
+        }
+    }
+
+    /// Makes log and keys where there are none. Nothing else ever does. What an `init` that was cut off left is
+    /// finished.
+    pub fn init(loaded: &Loaded) -> Result<Initialised, EngineError> {
+        let state = &loaded.settings.state;
+        let paths = log_paths(loaded);
+        let wrap = loaded.settings.wrap.as_ref();
+        durable::folder(state, true).map_err(|cause| EngineError::Io {
+            doing: "make the state folder",
+            path: state.clone(),
+            cause,
+        })?;
+        owned_by_us(state)?;
+        let now = crate::now::now();
+        let keys = match KeyRing::open(&keys_folder(state), wrap) {
+            Ok(keys) => keys,
+            Err(KeyFault::Missing(_)) => {
+                let origin = loaded.settings.origin.clone();
+                let origin = origin.unwrap_or_else(|| default_origin(&loaded.policy.controller));
+                KeyRing::create(&keys_folder(state), wrap, &origin, &segment_of(now))?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match Log::open(paths.clone(), keys.signers()?) {
+            Ok(_) => return Ok(Initialised::AlreadyThere),
+            Err(LogFault::Missing(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let signer = keys.signer()?;
+        let verifier = signer.verifier().clone();
+        let mut bodies = vec![Body::Init {
+            origin: verifier.name().to_string(),
+            verifier: verifier.to_string(),
+            machine: machine(&keys)?,
+            version: env!("CARGO_PKG_VERSION").into(),
+        }];
+        for purpose in Purpose::ALL {
+            let id = keys.current(purpose).map(String::from).unwrap_or_default();
+            let word = purpose.word().into();
+            bodies.push(Body::KeyChanged { purpose: word, id, change: "made".into(), proof: None });
+        }
+        let log_key = keys.current(Purpose::Log).map(String::from).unwrap_or_default();
+        let mut log = Log::create(paths, signer, verifier.name(), &bodies, &log_key, now)?;
+        log.publish()?;
+        Ok(Initialised::New)
+    }
+
+    /// Takes the run lock; whoever has it may run and recover.
+    pub fn take_run_lock(&self) -> Result<RunLock, EngineError> {
+        let state = &self.loaded.settings.state;
+        let taken = RunLock::take(state).map_err(|cause| EngineError::Io {
+            doing: "take the run lock in",
+            path: state.clone(),
+            cause,
+        })?;
+        taken.ok_or_else(|| EngineError::Busy(state.clone()))
+    }
+
+    /// Reads the entries that the view does not have yet, ours and those of other processes.
+    pub fn catch_up(&mut self) -> Result<(), EngineError> {
+        if self.log.is_none() {
+            return Ok(());
+        }
+        for read in entries(&self.loaded.settings.log, self.view.size)? {
+            let (_, entry, _) = read?;
+            self.view.apply(&entry);
+        }
+        Ok(())
+    }
+
+    /// Says which policy is in force, when it is another than before.
+    pub fn note_policy(&mut self) -> Result<(), EngineError> {
+        let digest = self.loaded.policy.digest;
+        if self.log.is_none() || self.view.policy == Some(digest) {
+            return Ok(());
+        }
+        let mut rules = BTreeMap::new();
+        for (id, rule) in &self.loaded.policy.rules {
+            rules.insert(id.clone(), super::decision::policy_part(&self.loaded.policy, rule)?);
+        }
+        self.record(&[Body::PolicyInForce { policy: digest, rules }])
+    }
+}
+
+/// Where the log and what belongs to it lie.
+pub fn log_paths(loaded: &Loaded) -> LogPaths {
+    let state = &loaded.settings.state;
+    LogPaths {
+        folder: loaded.settings.log.clone(),
+        last_head: state.join("last-head"),
+        side: state.clone(),
+        append_lock: state.join("append.lock"),
+        outside: loaded.settings.outside.clone(),
+    }
+}
+
+fn keys_folder(state: &Path) -> PathBuf {
+    state.join("keys")
+}
+
+/// A log's name when the policy gives none: readable, and different for each log.
+fn default_origin(controller: &str) -> String {
+    let slug: String =
+        controller.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let slug: Vec<&str> = slug.split('-').filter(|word| !word.is_empty()).take(6).collect();
+    let unique = hex::encode(crate::random::bytes::<4>());
+    format!("bewaard.invalid/{}-{unique}", slug.join("-"))
+}
+
+/// The keyed digest of the machine: machine-id, host name, product UUID where we may read it.
+fn machine(keys: &KeyRing) -> Result<Digest, EngineError> {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let text = [
+        read("/etc/machine-id"),
+        rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        read("/sys/class/dmi/id/product_uuid"),
+    ]
+    .join("\n");
+    Ok(keys.current_mac(Purpose::Fingerprint)?.mac(text.as_bytes()))
+}
+
+/// Another user's state folder is refused with the line that works.
+fn owned_by_us(state: &Path) -> Result<(), EngineError> {
+    let owner = fs::metadata(state).map(|meta| meta.uid()).map_err(|cause| EngineError::Io {
+        doing: "look at the state folder",
+        path: state.to_path_buf(),
+        cause,
+    })?;
+    let us = rustix::process::geteuid().as_raw();
+    if owner == us {
+        return Ok(());
+    }
+    let command = std::env::args().collect::<Vec<_>>().join(" ");
+    Err(EngineError::NotOurs { path: state.to_path_buf(), owner: user_name(owner), command })
+}
+
+fn user_name(uid: u32) -> String {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let found = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid.to_string()).then(|| name.to_string())
+    });
+    found.unwrap_or_else(|| format!("#{uid}"))
+}

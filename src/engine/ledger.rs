@@ -1,0 +1,178 @@
+//! The due ledger: what is past its term, per rule, and what stands in the way. Green only when all is known.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::survey::{Silent, walk};
+use super::{Engine, EngineError};
+use crate::domain::decide::KeepReason;
+use crate::domain::id::{PlanId, RuleId, SystemId};
+use crate::domain::plan::Survey;
+use crate::domain::rule::Rule;
+
+/// Where one rule stands.
+#[derive(Debug)]
+pub struct Standing {
+    /// The rule.
+    pub rule: RuleId,
+    /// Its system.
+    pub system: SystemId,
+    /// What was counted just now; `Err` says why the system could not be read.
+    pub read: Result<Survey, String>,
+    /// What the log last knew.
+    pub last_known: Option<(NaiveDate, u64)>,
+    /// Whether its gate is open for the present decision, as far as can be told without planning.
+    pub approved: bool,
+    /// The plan that waits for a person, and since when.
+    pub waiting: Option<(PlanId, DateTime<Utc>)>,
+    /// Why it is frozen: a code.
+    pub frozen: Option<String>,
+    /// Purged in all.
+    pub purged: u64,
+}
+
+/// The whole ledger.
+#[derive(Debug)]
+pub struct Ledger {
+    /// The day.
+    pub today: NaiveDate,
+    /// Where each rule stands.
+    pub rules: Vec<Standing>,
+    /// Whether everything is paused.
+    pub paused: bool,
+    /// Holds in force, and how many of them are past their review.
+    pub holds: (u64, u64),
+    /// Codes of open findings, counted.
+    pub findings: BTreeMap<String, u64>,
+    /// Batches that only a person can settle.
+    pub unsettled: u64,
+}
+
+/// The headline, in the order of what is said first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Headline {
+    /// There is no log yet.
+    NotStarted,
+    /// Some systems could not be read, so nobody knows.
+    Unknown(Vec<SystemId>),
+    /// Something was stopped: pause, freeze, unsettled batches.
+    Stopped(String),
+    /// Records are past their term by so many days, and these rules wait for a person.
+    Overdue {
+        /// Days of the oldest.
+        days: i64,
+        /// How many records.
+        records: u64,
+        /// Rules that wait for an approval.
+        waiting: Vec<RuleId>,
+    },
+    /// Nothing is past its term, but somebody must decide about records without a clock.
+    Undecided(u64),
+    /// Nothing is past its term.
+    Green,
+}
+
+impl Engine {
+    /// Counts every rule anew.
+    pub async fn ledger(&mut self, now: DateTime<Utc>) -> Result<Ledger, EngineError> {
+        let moment = self.moment(now);
+        let rules: Vec<Rule> = self.loaded.policy.rules.values().cloned().collect();
+        let mut standings = Vec::with_capacity(rules.len());
+        for rule in &rules {
+            let read = self.read_rule(rule, moment).await;
+            standings.push(self.standing(rule, read)?);
+        }
+        let overdue_reviews = self.holds.iter().filter(|hold| hold.review < moment.today).count() as u64;
+        let mut findings = BTreeMap::new();
+        for finding in &self.view.findings {
+            *findings.entry(finding.code.clone()).or_default() += 1;
+        }
+        Ok(Ledger {
+            today: moment.today,
+            rules: standings,
+            paused: self.view.paused,
+            holds: (self.holds.iter().count() as u64, overdue_reviews),
+            findings,
+            unsettled: self.view.open.values().filter(|open| open.unsettled).count() as u64,
+        })
+    }
+
+    async fn read_rule(&mut self, rule: &Rule, moment: crate::domain::decide::Moment) -> Result<Survey, String> {
+        let connector = self.system(&rule.system).map_err(|error| error.to_string())?;
+        let walked = walk(connector.as_ref(), rule, moment, &self.holds, &Silent, &mut |_, _| Ok(())).await;
+        walked.map(|walked| walked.survey).map_err(|error| error.to_string())
+    }
+
+    fn standing(&self, rule: &Rule, read: Result<Survey, String>) -> Result<Standing, EngineError> {
+        let policy_part = super::decision::policy_part(&self.loaded.policy, rule)?;
+        let approved = self
+            .view
+            .gate_of(&rule.id)
+            .is_some_and(|(_, fact, _)| super::decision::decision(&policy_part, &fact.schema) == fact.decision);
+        Ok(Standing {
+            rule: rule.id.clone(),
+            system: rule.system.clone(),
+            read,
+            last_known: self.view.ledgers.get(&rule.id).map(|fact| (fact.day, fact.overdue)),
+            approved,
+            waiting: self.view.waiting.get(&rule.id).copied(),
+            frozen: self
+                .view
+                .frozen_rules
+                .get(&rule.id)
+                .or_else(|| self.view.frozen_systems.get(&rule.system))
+                .cloned(),
+            purged: self.view.purged.get(&rule.id).copied().unwrap_or(0),
+        })
+    }
+}
+
+impl Ledger {
+    /// What must be said first.
+    pub fn headline(&self, started: bool) -> Headline {
+        let unread: Vec<SystemId> =
+            self.rules.iter().filter(|one| one.read.is_err()).map(|one| one.system.clone()).collect();
+        if !started {
+            return Headline::NotStarted;
+        }
+        if !unread.is_empty() {
+            let mut unread = unread;
+            unread.sort();
+            unread.dedup();
+            return Headline::Unknown(unread);
+        }
+        if self.paused {
+            return Headline::Stopped("purging is paused".into());
+        }
+        if self.unsettled > 0 {
+            return Headline::Stopped(format!("{} batches wait for `bewaard settle`", self.unsettled));
+        }
+        if let Some(frozen) = self.rules.iter().find(|one| one.frozen.is_some()) {
+            return Headline::Stopped(format!("rule `{}` is frozen", frozen.rule));
+        }
+        let surveys = || self.rules.iter().filter_map(|one| one.read.as_ref().ok().map(|survey| (one, survey)));
+        let oldest = surveys().filter_map(|(_, survey)| survey.oldest_days(self.today)).max();
+        if let Some(days) = oldest {
+            let waiting = surveys().filter(|(one, survey)| survey.due > 0 && !one.approved);
+            return Headline::Overdue {
+                days,
+                records: surveys().map(|(_, survey)| survey.due).sum(),
+                waiting: waiting.map(|(one, _)| one.rule.clone()).collect(),
+            };
+        }
+        let undecided = surveys().map(|(_, survey)| survey.without_clock()).sum();
+        if undecided > 0 { Headline::Undecided(undecided) } else { Headline::Green }
+    }
+
+    /// Pairs kept, over all rules, by reason.
+    pub fn kept(&self) -> BTreeMap<KeepReason, u64> {
+        let mut all = BTreeMap::new();
+        for survey in self.rules.iter().filter_map(|one| one.read.as_ref().ok()) {
+            for (reason, count) in &survey.kept {
+                *all.entry(*reason).or_default() += count;
+            }
+        }
+        all
+    }
+}

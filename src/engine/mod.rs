@@ -1,0 +1,239 @@
+//! The only meeting place of decision, systems, log and state. CLI and daemon run the same engine.
+
+pub mod approve;
+pub mod batch;
+pub mod decision;
+pub mod explain;
+pub mod holds;
+pub mod host;
+pub mod keys;
+pub mod ledger;
+pub mod plan;
+pub mod recover;
+pub mod run;
+pub mod signature;
+pub mod survey;
+pub mod view;
+pub mod words;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::audit::entry::{Body, By};
+use crate::audit::fault::LogFault;
+use crate::audit::log::Log;
+use crate::config::Loaded;
+use crate::connect::{ConnectError, Connector, FieldKeys};
+use crate::domain::decide::Moment;
+use crate::domain::digest::MacKey;
+use crate::domain::hold::Holds;
+use crate::domain::id::{RuleId, SystemId};
+use crate::domain::policy::Policy;
+use crate::domain::rule::Rule;
+use crate::state::inflight::{InFlightError, InFlightFolder};
+use crate::state::keys::{KeyFault, KeyRing, Purpose};
+use crate::state::notes::Notes;
+use view::View;
+
+/// Everything that a command works with: the policy, the state folder, the log and the systems.
+pub struct Engine {
+    /// The configuration.
+    pub loaded: Loaded,
+    /// Who runs this.
+    pub by: By,
+    keys: Keys,
+    log: Option<Log>,
+    view: View,
+    holds: Holds,
+    notes: Notes,
+    inflight: InFlightFolder,
+    systems: BTreeMap<SystemId, Arc<dyn Connector>>,
+}
+
+/// The keys that the engine works with.
+#[derive(Debug)]
+enum Keys {
+    /// Those of the state folder.
+    Kept(KeyRing),
+    /// Random bytes of this process, for previews: nothing made with them is kept.
+    OfThisProcess([u8; 32]),
+}
+
+/// Why the engine could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A system could not do it.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The log could not be read or written. After an erasure the process must end.
+    #[error("the log can't be used")]
+    Log(#[from] LogFault),
+    /// The log's entries can't be read.
+    #[error(transparent)]
+    Read(#[from] crate::audit::read::ReadFault),
+    /// A key is missing or can't be opened.
+    #[error("a key can't be used")]
+    Key(#[from] KeyFault),
+    /// A file in flight can't be used.
+    #[error(transparent)]
+    InFlight(#[from] InFlightError),
+    /// A file of ours could not be read or written.
+    #[error("cannot {doing} {}", .path.display())]
+    Io {
+        /// A verb phrase.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// `init` has not been run.
+    #[error("there is no log yet in {}: run `bewaard init` once", .0.display())]
+    NotInitialised(PathBuf),
+    /// Another process purges.
+    #[error("another run holds the lock of {}", .0.display())]
+    Busy(PathBuf),
+    /// The state folder is another user's.
+    #[error("{} belongs to user {owner}: run this as that user, with `sudo -u {owner} {command}`", .path.display())]
+    NotOurs {
+        /// The state folder.
+        path: PathBuf,
+        /// Its owner's name, or number.
+        owner: String,
+        /// The command as it was typed.
+        command: String,
+    },
+    /// Doubt about time: nothing is purged.
+    #[error("doubt about the time: {0}")]
+    Time(String),
+    /// What was asked for can't be done, and this is why.
+    #[error("{0}")]
+    Refused(String),
+    /// The holds can't be known, so nothing may be erased.
+    #[error("the holds can't be rebuilt from the log: {0}")]
+    Holds(String),
+    /// Something did not serialise: a fault of this program.
+    #[error("a value could not be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Engine {
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.loaded.policy
+    }
+
+    /// A rule by its name.
+    pub fn rule(&self, id: &RuleId) -> Result<&Rule, EngineError> {
+        self.loaded.policy.rules.get(id).ok_or_else(|| EngineError::Refused(format!("there is no rule `{id}`")))
+    }
+
+    /// What the log says of the present.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The notes.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// The holds in force.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
+    /// Whether a log stands behind this engine; without one everything is a preview.
+    pub fn has_log(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// The log.
+    pub fn log(&mut self) -> Result<&mut Log, EngineError> {
+        let state = &self.loaded.settings.state;
+        self.log.as_mut().ok_or_else(|| EngineError::NotInitialised(state.clone()))
+    }
+
+    /// The key of this purpose.
+    pub fn mac_key(&self, purpose: Purpose) -> Result<MacKey, EngineError> {
+        match &self.keys {
+            Keys::Kept(ring) => Ok(ring.current_mac(purpose)?),
+            Keys::OfThisProcess(random) => Ok(MacKey::new(random)),
+        }
+    }
+
+    /// The keys of the state folder; a preview has none.
+    fn ring(&self) -> Result<&KeyRing, EngineError> {
+        match &self.keys {
+            Keys::Kept(ring) => Ok(ring),
+            Keys::OfThisProcess(_) => Err(EngineError::NotInitialised(self.loaded.settings.state.clone())),
+        }
+    }
+
+    fn ring_mut(&mut self) -> Result<&mut KeyRing, EngineError> {
+        match &mut self.keys {
+            Keys::Kept(ring) => Ok(ring),
+            Keys::OfThisProcess(_) => Err(EngineError::NotInitialised(self.loaded.settings.state.clone())),
+        }
+    }
+
+    /// The connector of a system; opened once.
+    pub fn system(&mut self, id: &SystemId) -> Result<Arc<dyn Connector>, EngineError> {
+        if let Some(open) = self.systems.get(id) {
+            return Ok(Arc::clone(open));
+        }
+        let system = self.loaded.policy.systems.get(id);
+        let system = system.ok_or_else(|| EngineError::Refused(format!("there is no system `{id}`")))?;
+        let keys = FieldKeys {
+            fingerprint: self.mac_key(Purpose::Fingerprint)?,
+            pseudonym: self.mac_key(Purpose::Pseudonym)?,
+        };
+        let connector: Arc<dyn Connector> =
+            Arc::from(crate::connect::open::open(system, self.loaded.policy.zone, keys)?);
+        self.systems.insert(id.clone(), Arc::clone(&connector));
+        Ok(connector)
+    }
+
+    /// The decision's moment: the day, in the policy's zone, of this moment.
+    pub fn moment(&self, now: DateTime<Utc>) -> Moment {
+        let policy = &self.loaded.policy;
+        Moment { today: now.with_timezone(&policy.zone).date_naive(), year: policy.year }
+    }
+
+    /// Writes entries and signs a head over them; on the disk when this returns.
+    pub fn record(&mut self, bodies: &[Body]) -> Result<(), EngineError> {
+        let key = self.log_key_id()?;
+        self.log()?.commit(bodies, &key, crate::now::now())?;
+        self.catch_up()
+    }
+
+    /// Writes entries without a head of their own; on the disk when this returns.
+    pub fn record_unsealed(&mut self, bodies: &[Body]) -> Result<(), EngineError> {
+        let key = self.log_key_id()?;
+        self.log()?.append(bodies, &key, crate::now::now())?;
+        self.catch_up()
+    }
+
+    /// Publishes tiles, checkpoint and outside heads.
+    pub fn publish(&mut self) -> Result<(), EngineError> {
+        Ok(self.log()?.publish()?)
+    }
+
+    /// The id of the commitment key of the present quarter; a new quarter gets a new key, and an entry that says so.
+    pub fn log_key_id(&mut self) -> Result<String, EngineError> {
+        let now = crate::now::now();
+        let segment = self.log()?.segment(now);
+        if let Some(id) = self.ring()?.current(Purpose::Log).filter(|id| id.segment() == Some(&segment)) {
+            return Ok(id.into());
+        }
+        let id: String = self.ring_mut()?.make(Purpose::Log, Some(&segment))?.into();
+        let made = Body::KeyChanged { purpose: "log".into(), id: id.clone(), change: "made".into(), proof: None };
+        self.log()?.commit(&[made], &id, now)?;
+        self.catch_up()?;
+        Ok(id)
+    }
+}

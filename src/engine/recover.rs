@@ -1,0 +1,250 @@
+//! After a crash or a lost answer: what is in flight is settled by looking, never by guessing.
+//!
+//! | found at start | means | do |
+//! |---|---|---|
+//! | file, no intent | nothing was erased | drop it, no entry |
+//! | intent and file, outcomes missing | unknown for those | settle those: [`Engine::settle_batch`] |
+//! | intent, file, all outcomes | finished | head, then drop it |
+//! | intent, and no file, another file, or one that can't be opened | can't be known | finding, rule frozen until `settle` |
+
+use std::collections::BTreeMap;
+
+use super::{Engine, EngineError};
+use crate::audit::entry::Body;
+use crate::codes;
+use crate::connect::{Connector, Fate, Item, Presence};
+use crate::crash_point;
+use crate::domain::id::{BatchId, PartId};
+use crate::domain::outcome::{Outcome, Tally};
+use crate::domain::rule::{Action, Part, Rule};
+use crate::state::inflight::{InFlight, InFlightError};
+
+/// What recovery did.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Batches settled, and how.
+    pub settled: BTreeMap<BatchId, Tally>,
+    /// Batches that only a person can settle.
+    pub beyond: Vec<BatchId>,
+    /// Batches whose system could not be reached: tried again at the next run of their rule.
+    pub waiting: Vec<(BatchId, String)>,
+}
+
+impl Engine {
+    /// Settles everything in flight. Only under the run lock, and only after log and last head agreed.
+    pub async fn recover(&mut self) -> Result<Recovered, EngineError> {
+        let mut recovered = Recovered::default();
+        let files = self.inflight.batches().map_err(|cause| EngineError::Io {
+            doing: "list the in-flight files in",
+            path: self.loaded.settings.state.join("inflight"),
+            cause,
+        })?;
+        for batch in files.iter().filter(|batch| !self.view.open.contains_key(*batch)) {
+            // No intent, or all outcomes: either way nothing is open. The head makes the outcomes final first.
+            if let Some(log) = self.log.as_mut() {
+                log.seal()?;
+            }
+            self.drop_inflight(batch)?;
+        }
+        let open: Vec<BatchId> =
+            self.view.open.iter().filter(|(_, open)| !open.unsettled).map(|(batch, _)| batch.clone()).collect();
+        for batch in open {
+            crash_point!("recover-batch");
+            match self.recover_batch(&batch).await {
+                Ok(Some(tally)) => drop(recovered.settled.insert(batch, tally)),
+                Ok(None) => recovered.beyond.push(batch),
+                Err(EngineError::Connect(error)) => recovered.waiting.push((batch, error.to_string())),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(recovered)
+    }
+
+    async fn recover_batch(&mut self, batch: &BatchId) -> Result<Option<Tally>, EngineError> {
+        let Some(open) = self.view.open.get(batch).cloned() else { return Ok(Some(Tally::default())) };
+        let flight = match self.inflight.read(batch, self.ring()?) {
+            Ok(Some((digest, flight))) if digest == open.file => Some(flight),
+            Ok(_) | Err(InFlightError::Sealed(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(flight) = flight else {
+            self.freeze_beyond_settling(batch, &open.rule, open.count)?;
+            return Ok(None);
+        };
+        let connector = self.system(&flight.rule.system)?;
+        self.settle_batch(connector.as_ref(), batch).await.map(Some)
+    }
+
+    fn freeze_beyond_settling(
+        &mut self,
+        batch: &BatchId,
+        rule: &crate::domain::id::RuleId,
+        count: u64,
+    ) -> Result<(), EngineError> {
+        let system = self.loaded.policy.rules.get(rule).map(|rule| rule.system.clone());
+        self.record(&[
+            Body::Finding {
+                code: codes::BEYOND_SETTLING.id.into(),
+                change: "opened".into(),
+                rule: Some(rule.clone()),
+                system,
+                batch: Some(batch.clone()),
+                count,
+            },
+            Body::Refused {
+                rule: Some(rule.clone()),
+                system: None,
+                plan: None,
+                limits: Vec::new(),
+                code: codes::BEYOND_SETTLING.id.into(),
+                frozen: true,
+            },
+        ])
+    }
+
+    /// Settles what a batch's outcomes lack: by the system's own record of the transaction, else by looking at the
+    /// records with locks, which waits for the dead connection's transaction.
+    pub(super) async fn settle_batch(
+        &mut self,
+        connector: &dyn Connector,
+        batch: &BatchId,
+    ) -> Result<Tally, EngineError> {
+        let Some(open) = self.view.open.get(batch).cloned() else { return Ok(Tally::default()) };
+        let Some((digest, flight)) = self.inflight.read(batch, self.ring()?)? else {
+            self.freeze_beyond_settling(batch, &open.rule, open.count)?;
+            return Ok(Tally::default());
+        };
+        if digest != open.file {
+            self.freeze_beyond_settling(batch, &open.rule, open.count)?;
+            return Ok(Tally::default());
+        }
+        let ticket = self.inflight.ticket(batch).map_err(|cause| EngineError::Io {
+            doing: "read the ticket of",
+            path: batch.as_str().into(),
+            cause,
+        })?;
+        let rule = &flight.rule;
+        let items = items_of(&flight);
+        let mut fate = connector.fate(batch, ticket.as_deref()).await?;
+        let presence = connector.locate(rule, &items).await?;
+        if fate == Fate::CannotTell {
+            // The locking look has waited for the transaction's end; now the server may know.
+            fate = connector.fate(batch, ticket.as_deref()).await?;
+        }
+        let (mut tally, mut bodies, mut unknown) = (Tally::default(), Vec::new(), 0);
+        for (item, presence) in items.iter().zip(&presence) {
+            for place in &item.parts {
+                let Some(part) = rule.parts.get(*place) else { continue };
+                let record = self.commit_to(rule, &item.key, &part.id, &flight.log_key)?;
+                if open.have.contains(&(record, part.id.clone())) {
+                    continue;
+                }
+                let outcome = settle(part, *place, fate, presence);
+                unknown += u64::from(outcome == Outcome::Unknown);
+                tally.add(outcome);
+                bodies.push(outcome_body(batch, rule, &part.id, record, outcome));
+            }
+        }
+        if unknown > 0 {
+            bodies.push(Body::Finding {
+                code: codes::UNKNOWN_OUTCOME.id.into(),
+                change: "opened".into(),
+                rule: Some(rule.id.clone()),
+                system: Some(rule.system.clone()),
+                batch: Some(batch.clone()),
+                count: unknown,
+            });
+        }
+        crash_point!("recover-settled");
+        self.record_under(&bodies, &flight.log_key)?;
+        crash_point!("recover-recorded");
+        self.drop_inflight(batch)?;
+        Ok(tally)
+    }
+}
+
+fn outcome_body(
+    batch: &BatchId,
+    rule: &Rule,
+    part: &PartId,
+    record: crate::domain::digest::Digest,
+    result: Outcome,
+) -> Body {
+    Body::Outcome {
+        batch: batch.clone(),
+        rule: rule.id.clone(),
+        part: part.clone(),
+        record,
+        result,
+        children: BTreeMap::new(),
+        pending: None,
+        recovered: true,
+    }
+}
+
+/// The one table of settling: what the system recorded, and what the record looks like now.
+fn settle(part: &Part, place: usize, fate: Fate, presence: &Presence) -> Outcome {
+    let ours = match part.action {
+        Action::Delete => Outcome::Erased,
+        Action::Anonymise(_) => Outcome::Anonymised,
+    };
+    let done = |done: &[bool]| done.get(place).copied().unwrap_or(false);
+    match (fate, presence) {
+        // A committed batch erased all but those that its judge left, and those are still here.
+        (Fate::Committed, Presence::Gone) => ours,
+        (Fate::Committed, Presence::Here { done: parts, .. }) if !part.is_record() && done(parts) => ours,
+        (Fate::Committed, Presence::Here { .. }) => Outcome::Changed,
+        (Fate::NotCommitted, Presence::Gone) => Outcome::GoneUnexplained,
+        (Fate::NotCommitted, Presence::Here { done: parts, .. }) if !part.is_record() && done(parts) => {
+            Outcome::GoneUnexplained
+        }
+        (Fate::NotCommitted, Presence::Here { .. }) => Outcome::NotDone,
+        (Fate::CannotTell, Presence::Gone) => Outcome::GoneUnexplained,
+        (Fate::CannotTell, Presence::Here { done: parts, .. }) if !part.is_record() && done(parts) => {
+            Outcome::GoneUnexplained
+        }
+        (Fate::CannotTell, Presence::Here { same: true, .. }) => Outcome::NotDone,
+        (_, Presence::CannotTell) | (Fate::CannotTell, Presence::Here { same: false, .. }) => Outcome::Unknown,
+    }
+}
+
+fn items_of(flight: &InFlight) -> Vec<Item> {
+    let place_of = |name: &String| flight.rule.parts.iter().position(|part| part.id.as_str() == name);
+    let item = |record: &crate::state::inflight::InFlightRecord| Item {
+        key: record.key.clone(),
+        fingerprint: record.fingerprint.clone(),
+        parts: record.parts.iter().filter_map(place_of).collect(),
+    };
+    flight.records.iter().map(item).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(action: Action) -> Part {
+        Part { id: PartId::record(), action, grounds: Vec::new() }
+    }
+
+    #[test]
+    fn nothing_is_claimed_that_is_not_known() {
+        let (whole, fields) = (part(Action::Delete), part(Action::Anonymise(BTreeMap::new())));
+        let here = |same, done| Presence::Here { same, done: vec![done] };
+        for (part, fate, presence, outcome) in [
+            (&whole, Fate::Committed, Presence::Gone, Outcome::Erased),
+            (&whole, Fate::Committed, here(true, false), Outcome::Changed),
+            (&whole, Fate::NotCommitted, here(true, false), Outcome::NotDone),
+            (&whole, Fate::NotCommitted, Presence::Gone, Outcome::GoneUnexplained),
+            (&whole, Fate::CannotTell, Presence::Gone, Outcome::GoneUnexplained),
+            (&whole, Fate::CannotTell, here(true, false), Outcome::NotDone),
+            (&whole, Fate::CannotTell, here(false, false), Outcome::Unknown),
+            (&whole, Fate::CannotTell, Presence::CannotTell, Outcome::Unknown),
+            (&fields, Fate::Committed, here(false, true), Outcome::Anonymised),
+            (&fields, Fate::Committed, here(true, false), Outcome::Changed),
+            (&fields, Fate::CannotTell, here(false, true), Outcome::GoneUnexplained),
+            (&fields, Fate::CannotTell, here(true, false), Outcome::NotDone),
+        ] {
+            assert_eq!(settle(part, 0, fate, &presence), outcome, "{fate:?} {presence:?}");
+        }
+    }
+}

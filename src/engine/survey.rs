@@ -1,0 +1,120 @@
+//! Looking at every record of a rule, and deciding each: the one walk behind plan, run, ledger and comparison.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
+use super::{Engine, EngineError};
+use crate::connect::{Connector, Query};
+use crate::domain::decide::{Found, Moment, Verdict, decide};
+use crate::domain::digest::{MacKey, push_field};
+use crate::domain::hold::Holds;
+use crate::domain::id::PartId;
+use crate::domain::plan::Survey;
+use crate::domain::rule::Rule;
+use crate::domain::value::{Key, record_bytes};
+use crate::state::spool::Mark;
+
+/// Records in one page of a walk.
+pub const PAGE: usize = 2_000;
+
+/// Told how far a walk is.
+pub trait Progress: Sync {
+    /// So many records were looked at or purged, of about so many.
+    fn at(&self, what: &str, done: u64, of: u64);
+    /// Whether somebody asked to stop.
+    fn stop(&self) -> bool {
+        false
+    }
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn at(&self, _what: &str, _done: u64, _of: u64) {}
+}
+
+/// How many (record, part) pairs have been due since each day: to purge the oldest first.
+pub type DueDays = BTreeMap<NaiveDate, u64>;
+
+/// What a whole walk found.
+#[derive(Debug, Default)]
+pub struct Walked {
+    /// Counted.
+    pub survey: Survey,
+    /// Records by the day since which they have been due.
+    pub days: DueDays,
+}
+
+/// The mark of one (record, part) in a plan's set.
+pub fn mark(key: &MacKey, rule: &Rule, collection: &str, record: &Key, part: &PartId) -> Mark {
+    let mut bytes = record_bytes(&rule.system, collection, record);
+    push_field(&mut bytes, b'P', part.as_str().as_bytes());
+    key.mac16(&bytes)
+}
+
+/// Is handed each record with its verdicts.
+pub type Each<'a> = dyn FnMut(&Found, &[Verdict]) -> Result<(), EngineError> + Send + 'a;
+
+/// Walks over all selected records and hands each with its verdicts to `each`.
+pub async fn walk(
+    connector: &dyn Connector,
+    rule: &Rule,
+    moment: Moment,
+    holds: &Holds,
+    progress: &dyn Progress,
+    each: &mut Each<'_>,
+) -> Result<Walked, EngineError> {
+    let query = Query { rule, due_by: None, identities: !holds.is_empty(), limit: PAGE };
+    let mut walked = Walked::default();
+    walked.survey.of = connector.count(rule).await?;
+    let (mut after, mut seen) = (None, 0u64);
+    let counts_children = matches!(&rule.selection, crate::domain::selection::Selection::Sql(_));
+    loop {
+        let page = connector.find(&query, after.as_ref()).await?;
+        let mut going = Vec::new();
+        for found in &page.found {
+            let verdicts = decide(rule, found, holds, moment);
+            walked.survey.add(rule, &verdicts);
+            let due = rule.parts.iter().zip(&verdicts).filter_map(|(part, verdict)| match verdict {
+                Verdict::Due(day) => Some((part.is_record(), *day)),
+                Verdict::Kept(_) | Verdict::Settled => None,
+            });
+            let mut oldest: Option<NaiveDate> = None;
+            for (whole, day) in due {
+                oldest = Some(oldest.map_or(day, |old| old.min(day)));
+                if whole {
+                    going.push(found.key.clone());
+                }
+            }
+            if let Some(day) = oldest {
+                *walked.days.entry(day).or_default() += 1;
+            }
+            each(found, &verdicts)?;
+        }
+        if counts_children && !going.is_empty() {
+            for (table, count) in connector.dependants(rule, &going).await? {
+                *walked.survey.children.entry(table).or_default() += count;
+            }
+        }
+        seen += page.found.len() as u64;
+        progress.at(rule.id.as_str(), seen, walked.survey.of);
+        after = page.next;
+        if after.is_none() {
+            return Ok(walked);
+        }
+        if progress.stop() {
+            return Err(EngineError::Refused("stopped by you".into()));
+        }
+    }
+}
+
+impl Engine {
+    /// Walks with this engine's holds, for those who only want the counts.
+    pub async fn count_due(&mut self, rule: &Rule, moment: Moment) -> Result<Walked, EngineError> {
+        let connector = self.system(&rule.system)?;
+        walk(connector.as_ref(), rule, moment, &self.holds, &Silent, &mut |_, _| Ok(())).await
+    }
+}

@@ -1,0 +1,358 @@
+//! What the log says of the present: gates, holds, freezes, open batches. Derived from the entries and from nothing
+//! else, so that the log is the truth and this may be thrown away at any time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::audit::entry::{Body, Entry, Method};
+use crate::domain::decide::KeepReason;
+use crate::domain::digest::Digest;
+use crate::domain::gate::Limit;
+use crate::domain::hold::Hold;
+use crate::domain::id::{BatchId, HoldId, PartId, PlanId, RuleId, RunId, SystemId};
+
+/// Days that an approval releases a plan's own set.
+pub const APPROVAL_DAYS: u64 = 14;
+
+/// The present, as the log has it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct View {
+    /// How many entries it was derived from.
+    pub size: u64,
+    /// The time of the newest entry.
+    pub last: Option<DateTime<Utc>>,
+    /// The segment of the newest entry.
+    pub segment: String,
+    /// Plans by id.
+    pub plans: BTreeMap<PlanId, PlanFact>,
+    /// Approvals by plan.
+    pub approvals: BTreeMap<PlanId, Approval>,
+    /// The newest approval of each rule: its gate is open for this decision digest.
+    pub gates: BTreeMap<RuleId, PlanId>,
+    /// Frozen rules, and the code of the reason.
+    pub frozen_rules: BTreeMap<RuleId, String>,
+    /// Frozen systems, and the code of the reason.
+    pub frozen_systems: BTreeMap<SystemId, String>,
+    /// Whether everything is paused.
+    pub paused: bool,
+    /// Holds in force.
+    pub holds: BTreeMap<HoldId, Hold>,
+    /// The digest that the newest HoldChanged names, and the id of its key.
+    pub holds_digest: Option<(Digest, String)>,
+    /// Batches with an intent and without all outcomes.
+    pub open: BTreeMap<BatchId, OpenBatch>,
+    /// Runs that have not ended, and the plan that each carries out.
+    pub running: BTreeMap<RunId, PlanId>,
+    /// Each rule's newest ledger entry.
+    pub ledgers: BTreeMap<RuleId, LedgerFact>,
+    /// Each rule's last settled plans' due counts, oldest first, at most five.
+    pub history: BTreeMap<RuleId, Vec<u64>>,
+    /// Purged in all, by rule.
+    pub purged: BTreeMap<RuleId, u64>,
+    /// Purged since a plan was approved, by plan of the gate.
+    pub purged_since: BTreeMap<PlanId, u64>,
+    /// Plans that were refused by their limits, so that it is said once.
+    pub refused: BTreeSet<PlanId>,
+    /// Open findings: (code, rule, system, batch) and their count.
+    pub findings: BTreeSet<OpenFinding>,
+    /// The last plan of each rule that waits for a person, and since when.
+    pub waiting: BTreeMap<RuleId, (PlanId, DateTime<Utc>)>,
+    /// The newest policy's digest.
+    pub policy: Option<Digest>,
+    /// The verifier key in force.
+    pub verifier: String,
+}
+
+/// A plan that was made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlanFact {
+    /// The rule.
+    pub rule: RuleId,
+    /// The decision digest.
+    pub decision: Digest,
+    /// The live schema's part of it.
+    pub schema: Digest,
+    /// The cut-off day.
+    pub cutoff: NaiveDate,
+    /// The set's digest.
+    pub set: Digest,
+    /// How many are due.
+    pub due: u64,
+    /// When it was made.
+    pub made: DateTime<Utc>,
+    /// Whether its set is settled.
+    pub settled: bool,
+}
+
+/// An approval that was given.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Approval {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Limits that this plan may go beyond.
+    pub beyond: Vec<Limit>,
+    /// How.
+    pub method: Method,
+}
+
+/// A batch that has not been settled.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OpenBatch {
+    /// Its run.
+    pub run: RunId,
+    /// Its rule.
+    pub rule: RuleId,
+    /// How many pairs.
+    pub count: u64,
+    /// SHA-256 of its in-flight file.
+    pub file: Digest,
+    /// Pairs that have an outcome already, by their commitment.
+    pub have: BTreeSet<(Digest, PartId)>,
+    /// Whether it was found to be beyond settling, and waits for `settle`.
+    pub unsettled: bool,
+}
+
+/// Where a rule stood.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LedgerFact {
+    /// The day.
+    pub day: NaiveDate,
+    /// Pairs past their term.
+    pub overdue: u64,
+    /// The oldest.
+    pub oldest: Option<NaiveDate>,
+    /// Pairs kept, by reason.
+    pub kept: BTreeMap<KeepReason, u64>,
+}
+
+/// A finding that nobody closed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OpenFinding {
+    /// Its code.
+    pub code: String,
+    /// Its rule.
+    pub rule: Option<RuleId>,
+    /// Its system.
+    pub system: Option<SystemId>,
+    /// Its batch.
+    pub batch: Option<BatchId>,
+}
+
+impl View {
+    /// Takes one entry in. Entries come in order.
+    pub fn apply(&mut self, entry: &Entry) {
+        self.size = entry.index + 1;
+        self.last = Some(self.last.map_or(entry.time, |last| last.max(entry.time)));
+        self.segment.clone_from(&entry.segment);
+        match &entry.body {
+            Body::Init { verifier, .. } => self.verifier.clone_from(verifier),
+            Body::KeyChanged { purpose, id, change, .. } if purpose == "signing" && change == "replaced" => {
+                self.verifier.clone_from(id);
+            }
+            Body::PolicyInForce { policy, .. } => self.policy = Some(*policy),
+            Body::PlanMade { .. } | Body::Approved { .. } => self.apply_plan(entry),
+            Body::Refused { .. } | Body::Resumed { .. } | Body::PauseChanged { .. } => self.apply_stop(&entry.body),
+            Body::RunStarted { .. } | Body::RunEnded { .. } => self.apply_run(&entry.body),
+            Body::BatchIntended { .. } | Body::Outcome { .. } | Body::Settled { .. } => self.apply_batch(&entry.body),
+            Body::HoldChanged { .. } => self.apply_hold(entry),
+            Body::Finding { code, change, rule, system, batch, .. } => {
+                self.apply_finding(code, change, rule.clone(), system.clone(), batch.clone());
+            }
+            Body::Ledger { rule, day, overdue, oldest, kept, .. } => {
+                let fact = LedgerFact { day: *day, overdue: *overdue, oldest: *oldest, kept: kept.clone() };
+                self.ledgers.insert(rule.clone(), fact);
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_plan(&mut self, entry: &Entry) {
+        match &entry.body {
+            Body::PlanMade { plan, rule, decision, schema, cutoff, set, due, .. } => {
+                let fact = PlanFact {
+                    rule: rule.clone(),
+                    decision: *decision,
+                    schema: *schema,
+                    cutoff: *cutoff,
+                    set: *set,
+                    due: *due,
+                    made: entry.time,
+                    settled: false,
+                };
+                self.plans.insert(*plan, fact);
+                let open = self.gates.get(rule).and_then(|gate| self.plans.get(gate));
+                if open.is_none_or(|gate| gate.decision != *decision) {
+                    let since = self.waiting.get(rule).map_or(entry.time, |(_, since)| *since);
+                    self.waiting.insert(rule.clone(), (*plan, since));
+                }
+                self.forget_old_plans(rule, entry.time);
+            }
+            Body::Approved { plan, rule, beyond, method, .. } => {
+                let approval = Approval { at: entry.time, beyond: beyond.clone(), method: method.clone() };
+                self.approvals.insert(*plan, approval);
+                self.gates.insert(rule.clone(), *plan);
+                self.purged_since.insert(*plan, 0);
+                self.waiting.remove(rule);
+            }
+            _ => {}
+        }
+    }
+
+    /// Old plans of a rule are forgotten, but for the one that its gate rests on.
+    fn forget_old_plans(&mut self, rule: &RuleId, now: DateTime<Utc>) {
+        let Some(before) = now.checked_sub_days(Days::new(2 * APPROVAL_DAYS)) else { return };
+        let gate = self.gates.get(rule).copied();
+        self.plans.retain(|id, plan| plan.rule != *rule || plan.made >= before || Some(*id) == gate);
+        let plans = &self.plans;
+        self.approvals.retain(|id, _| plans.contains_key(id));
+        self.purged_since.retain(|id, _| plans.contains_key(id));
+        self.refused.retain(|id| plans.contains_key(id));
+    }
+
+    fn apply_stop(&mut self, body: &Body) {
+        if let Body::Refused { plan: Some(plan), .. } = body {
+            self.refused.insert(*plan);
+        }
+        match body {
+            Body::Refused { rule, system, code, frozen: true, .. } => {
+                if let Some(rule) = rule {
+                    self.frozen_rules.insert(rule.clone(), code.clone());
+                } else if let Some(system) = system {
+                    self.frozen_systems.insert(system.clone(), code.clone());
+                }
+            }
+            Body::Resumed { rule: None, system: None, .. } => {
+                self.frozen_rules.clear();
+                self.frozen_systems.clear();
+            }
+            Body::Resumed { rule, system, .. } => {
+                if let Some(rule) = rule {
+                    self.frozen_rules.remove(rule);
+                }
+                if let Some(system) = system {
+                    self.frozen_systems.remove(system);
+                }
+            }
+            Body::PauseChanged { change, .. } => self.paused = change == "paused",
+            _ => {}
+        }
+    }
+
+    fn apply_run(&mut self, body: &Body) {
+        match body {
+            Body::RunStarted { run, plan, .. } => {
+                self.running.insert(run.clone(), *plan);
+            }
+            Body::RunEnded { run, rule, settled, .. } => {
+                let plan = self.running.remove(run);
+                if *settled {
+                    let Some(plan) = plan.and_then(|plan| self.plans.get_mut(&plan)) else { return };
+                    plan.settled = true;
+                    let history = self.history.entry(rule.clone()).or_default();
+                    history.push(plan.due);
+                    if history.len() > 5 {
+                        history.remove(0);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_batch(&mut self, body: &Body) {
+        match body {
+            Body::BatchIntended { batch, run, rule, count, file, .. } => {
+                let open = OpenBatch {
+                    run: run.clone(),
+                    rule: rule.clone(),
+                    count: *count,
+                    file: *file,
+                    have: BTreeSet::new(),
+                    unsettled: false,
+                };
+                self.open.insert(batch.clone(), open);
+            }
+            Body::Outcome { batch, rule, part, record, result, .. } => {
+                if result.is_purge() {
+                    *self.purged.entry(rule.clone()).or_default() += 1;
+                    if let Some(plan) = self.gates.get(rule) {
+                        *self.purged_since.entry(*plan).or_default() += 1;
+                    }
+                }
+                if let Some(open) = self.open.get_mut(batch) {
+                    open.have.insert((*record, part.clone()));
+                    // An unknown outcome is final for the protocol; the finding that comes with it waits for a person.
+                    if open.have.len() as u64 >= open.count {
+                        self.open.remove(batch);
+                    }
+                }
+            }
+            Body::Settled { batch, .. } => {
+                let settled = self.open.remove(batch);
+                if let Some(settled) = settled
+                    && !self.open.values().any(|open| open.rule == settled.rule && open.unsettled)
+                {
+                    self.frozen_rules.remove(&settled.rule);
+                }
+                self.findings.retain(|finding| finding.batch.as_ref() != Some(batch));
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_hold(&mut self, entry: &Entry) {
+        let Body::HoldChanged { hold, change, marks, system, rule, owner, review, set, hold_key, .. } = &entry.body
+        else {
+            return;
+        };
+        if change == "placed" {
+            let placed = Hold {
+                id: hold.clone(),
+                marks: marks.iter().copied().collect(),
+                system: system.clone(),
+                rule: rule.clone(),
+                owner: owner.clone(),
+                review: review.unwrap_or(NaiveDate::MAX),
+                placed: entry.time.date_naive(),
+            };
+            self.holds.insert(hold.clone(), placed);
+        } else {
+            self.holds.remove(hold);
+        }
+        self.holds_digest = Some((*set, hold_key.clone()));
+    }
+
+    fn apply_finding(
+        &mut self,
+        code: &str,
+        change: &str,
+        rule: Option<RuleId>,
+        system: Option<SystemId>,
+        batch: Option<BatchId>,
+    ) {
+        let finding = OpenFinding { code: code.to_string(), rule, system, batch };
+        if change == "opened" {
+            if let Some(open) = finding.batch.as_ref().and_then(|batch| self.open.get_mut(batch)) {
+                open.unsettled = true;
+            }
+            self.findings.insert(finding);
+        } else {
+            self.findings.remove(&finding);
+        }
+    }
+
+    /// The plan that a rule's gate rests on.
+    pub fn gate_of(&self, rule: &RuleId) -> Option<(PlanId, &PlanFact, &Approval)> {
+        let id = *self.gates.get(rule)?;
+        Some((id, self.plans.get(&id)?, self.approvals.get(&id)?))
+    }
+
+    /// An approved plan of this rule whose own set is released beyond a limit: not settled, and not too old.
+    pub fn released_beyond(&self, rule: &RuleId, now: DateTime<Utc>) -> Option<(PlanId, &PlanFact, &Approval)> {
+        let (id, plan, approval) = self.gate_of(rule)?;
+        let ends = approval.at.checked_add_days(Days::new(APPROVAL_DAYS))?;
+        (!approval.beyond.is_empty() && !plan.settled && now < ends).then_some((id, plan, approval))
+    }
+}

@@ -1,0 +1,5 @@
+//! What people and programs read: plans, runs, ledger. Pure: values in, text or JSON out.
+
+pub mod json;
+pub mod text;
+pub mod words;

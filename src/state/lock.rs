@@ -1,0 +1,40 @@
+//! The run lock: one process purges and recovers; who comes second is told so (exit code 75).
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+/// Held for a whole run, or for the daemon's life. The kernel gives it back when the process ends, however it ends.
+#[derive(Debug)]
+pub struct RunLock(#[expect(dead_code, reason = "the lock lives as long as the open file")] File);
+
+impl RunLock {
+    /// Takes the lock; `None` when another process has it.
+    pub fn take(state: &Path) -> io::Result<Option<Self>> {
+        let path = state.join("run.lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = RunLock::take(folder.path()).unwrap();
+        assert!(first.is_some());
+        assert!(RunLock::take(folder.path()).unwrap().is_none());
+        drop(first);
+        assert!(RunLock::take(folder.path()).unwrap().is_some());
+    }
+}

@@ -1,0 +1,146 @@
+//! kill -9 of the real binary at every named point of a run: afterwards log and database agree to the record.
+
+use crate::bench::{Bench, said};
+
+const RULE: &str = r#"[rule.old]
+system = "shop"
+records.table = "customers"
+since.column = "last_login"
+keep = "2 years"
+because = "test"
+children = [{ table = "orders", on = "customer_id" }]
+then.delete = true
+limits.share = "100 %"
+"#;
+
+const SCHEMA: &str = "
+create table customers (id integer primary key, last_login text);
+create table orders (id integer primary key, customer_id integer references customers(id));
+create index orders_customer on orders(customer_id);
+create index customers_login on customers(last_login);
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 1300)
+insert into customers select i, case when i % 2 = 0 then '2019-05-06' else '2026-10-01' end from n;
+insert into orders select id, id from customers;
+";
+
+/// 650 customers are due: two batches.
+const DUE: u64 = 650;
+
+/// Points of a batch, in order; `#2` is the second batch.
+const POINTS: [&str; 18] = [
+    "inflight-written",
+    "append-write",
+    "append-fsync",
+    "intent-written",
+    "after-lock",
+    "after-read",
+    "after-children",
+    "after-record",
+    "before-commit",
+    "after-commit",
+    "erased",
+    "head-append",
+    "head-fsync",
+    "last-head",
+    "outcomes-written",
+    "inflight-removed",
+    "inflight-written#2",
+    "after-commit#2",
+];
+
+fn killed_at(point: &str, policy: &str) -> Bench {
+    let bench = Bench::new(policy, SCHEMA);
+    bench.approve_all();
+    let said = said(&bench.command(&["run"]).env("BEWAARD_CRASH_AT", point).output().unwrap());
+    assert_eq!(said.code, -1, "it was to be killed at {point}: {}{}", said.out, said.err);
+    bench
+}
+
+/// Whatever happened: the log verifies, every pair has one final outcome, and both agree.
+fn settle_and_check(bench: &Bench, point: &str) {
+    bench.bewaard(&["log", "verify"]).ends(0);
+    let before = bench.number("select count(*) from customers where id % 2 = 0");
+    bench.bewaard(&["run", "--json"]).ends(0);
+    bench.verified();
+    assert_eq!(bench.number("select count(*) from customers where id % 2 = 0"), 0, "{point}");
+    assert_eq!(bench.number("select count(*) from customers"), DUE, "{point}: nothing else went");
+    assert_eq!(bench.number("select count(*) from orders"), DUE, "{point}: children went with their records");
+    let mut erased = std::collections::BTreeMap::<String, u64>::new();
+    for entry in bench.entries("outcome") {
+        if ["erased", "gone-unexplained"].contains(&entry["result"].as_str().unwrap()) {
+            *erased.entry(entry["record"].as_str().unwrap().to_string()).or_default() += 1;
+        }
+    }
+    assert_eq!(
+        erased.len() as u64,
+        DUE,
+        "{point}: each record that went has an entry ({before} were left at the kill)"
+    );
+    assert!(erased.values().all(|times| *times == 1), "{point}: and one only");
+    let left: Vec<_> = std::fs::read_dir(bench.file("state").join("inflight")).unwrap().collect();
+    assert!(left.is_empty(), "{point}: nothing stays in flight");
+}
+
+#[test]
+fn a_kill_at_any_point_loses_nothing_and_claims_nothing() {
+    for point in POINTS {
+        let bench = killed_at(point, RULE);
+        settle_and_check(&bench, point);
+    }
+}
+
+#[test]
+fn with_a_batch_table_a_committed_batch_is_ours() {
+    let policy = format!("[system.shop]\n{RULE}");
+    let policy = policy.replace("[system.shop]\n", "");
+    let bench = Bench::new(&policy, SCHEMA);
+    bench.change_policy("sqlite.path = \"shop.db\"", "sqlite.path = \"shop.db\"\nbatch-table = true");
+    bench.approve_all();
+    let said = said(&bench.command(&["run"]).env("BEWAARD_CRASH_AT", "after-commit").output().unwrap());
+    assert_eq!(said.code, -1);
+    bench.bewaard(&["run"]).ends(0);
+    let outcomes = bench.entries("outcome");
+    assert!(outcomes.iter().all(|entry| entry["result"] == "erased"), "known by the batch row, so ours");
+    assert!(outcomes.iter().any(|entry| entry["recovered"] == true));
+    settle_and_check(&bench, "after-commit with a batch table");
+}
+
+#[test]
+fn recovery_itself_may_be_killed() {
+    for point in ["recover-batch", "recover-settled", "recover-recorded"] {
+        let bench = killed_at("after-commit", RULE);
+        let said = said(&bench.command(&["run"]).env("BEWAARD_CRASH_AT", point).output().unwrap());
+        assert_eq!(said.code, -1, "{point}");
+        settle_and_check(&bench, point);
+    }
+}
+
+#[test]
+fn a_missing_or_foreign_in_flight_file_freezes_the_rule_until_a_person_settles_it() {
+    for damage in ["missing", "altered"] {
+        let bench = killed_at("after-commit", RULE);
+        let folder = bench.file("state").join("inflight");
+        let file = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.extension().is_none())
+            .unwrap();
+        let batch = file.file_name().unwrap().to_str().unwrap().to_string();
+        if damage == "missing" {
+            #[expect(clippy::disallowed_methods, reason = "the test does the damage")]
+            std::fs::remove_file(&file).unwrap();
+        } else {
+            bench.write(&format!("state/inflight/{batch}"), "something else");
+        }
+        let run = bench.bewaard(&["run", "--json"]).ends(3).json();
+        assert_eq!(run["beyond_settling"], 1, "{damage}");
+        assert_eq!(run["runs"][0]["gate"], "frozen");
+        let status = bench.bewaard(&["status", "--json"]).ends(0).json();
+        assert_eq!(status["state"], "stopped");
+        bench.bewaard(&["resume", "old", "--reason", "x"]).ends(3);
+        bench.bewaard(&["settle", &batch, "--as", "gone", "--reason", "the backup shows it"]).ends(0);
+        bench.bewaard(&["run"]).ends(0);
+        bench.verified();
+        assert_eq!(bench.number("select count(*) from customers where id % 2 = 0"), 0);
+    }
+}

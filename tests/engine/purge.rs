@@ -1,0 +1,305 @@
+//! The whole way with the real binary on SQLite: plan, approval, run, log; each agreeing with plain SQL.
+
+use crate::bench::{Bench, said};
+
+const RULE: &str = r#"[rule.old]
+system = "shop"
+records.table = "customers"
+person.email = "email"
+since.newest = [{ column = "last_login" }, { table = "orders", column = "created", on = "customer_id" }]
+keep = "2 years"
+because = "test"
+children = [{ table = "orders", on = "customer_id" }]
+then.delete = true
+limits.share = "100 %"
+"#;
+
+/// 40 customers, each with an order; those with an even id are old.
+const SCHEMA: &str = "
+create table customers (id integer primary key, email text, last_login text);
+create table orders (id integer primary key, customer_id integer references customers(id), created text);
+create index orders_customer on orders(customer_id);
+create index customers_login on customers(last_login);
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 40)
+insert into customers select i, 'k' || i || '@canary.example', case when i % 2 = 0 then '2019-05-06' else '2026-10-01' end from n;
+insert into orders select id, id, last_login from customers;
+";
+
+fn bench() -> Bench {
+    Bench::new(RULE, SCHEMA)
+}
+
+#[test]
+fn a_rule_previews_until_a_person_approves_and_then_purges_what_was_planned() {
+    let bench = bench();
+    let preview = bench.bewaard(&["plan", "--json"]).ends(0).json();
+    assert_eq!(preview["plans"][0]["gate"], "preview", "without a log everything is a preview");
+
+    bench.bewaard(&["init"]).ends(0);
+    bench.bewaard(&["init"]).ends(0);
+    let waits = bench.bewaard(&["run", "--json"]).ends(3).json();
+    assert_eq!(waits["runs"][0]["gate"], "needs-approval");
+    assert_eq!(bench.number("select count(*) from customers"), 40);
+
+    let plan = bench.bewaard(&["plan", "--json"]).ends(0).json();
+    let again = bench.bewaard(&["plan", "--json"]).ends(0).json();
+    assert_eq!(plan["plans"][0]["id"], again["plans"][0]["id"], "the same day and set give the same id");
+    assert_eq!(bench.entries("plan-made").len(), 1, "one plan-made for one id");
+    assert_eq!(plan["plans"][0]["due"], 20);
+    assert_eq!(plan["plans"][0]["found"], 40);
+    assert_eq!(plan["plans"][0]["kept"]["not-yet-due"], 20);
+    assert_eq!(plan["plans"][0]["children"]["orders"], 20);
+
+    let id = plan["plans"][0]["id"].as_str().unwrap();
+    bench.bewaard(&["approve", &id[..12], "--reason", "looked"]).ends(0);
+    let run = bench.bewaard(&["run", "--json"]).ends(0).json();
+    assert_eq!(run["runs"][0]["erased"], 20);
+    for word in ["anonymised", "changed", "withheld", "failed", "unknown"] {
+        assert_eq!(run["runs"][0][word], 0, "{word}");
+    }
+    assert_eq!(bench.number("select count(*) from customers"), 20);
+    assert_eq!(bench.number("select count(*) from customers where id % 2 = 0"), 0);
+    assert_eq!(bench.number("select count(*) from orders"), 20);
+    assert_eq!(bench.entries("outcome").len(), 20);
+    bench.verified();
+
+    let nothing = bench.bewaard(&["run", "--json"]).ends(0).json();
+    assert_eq!(nothing["runs"][0]["erased"], 0);
+    let status = bench.bewaard(&["status", "--json"]).ends(0).json();
+    assert_eq!(status["state"], "green");
+    assert_eq!(status["oldest_days"], 0);
+}
+
+#[test]
+fn an_order_that_came_since_the_plan_keeps_its_customer() {
+    let bench = bench();
+    bench.approve_all();
+    bench.sql("insert into orders values (1000, 2, '2026-11-01')");
+    let run = bench.bewaard(&["run", "--json"]).ends(0).json();
+    assert_eq!(run["runs"][0]["erased"], 19);
+    assert_eq!(bench.number("select count(*) from customers where id = 2"), 1);
+    assert_eq!(bench.number("select count(*) from orders where customer_id = 2"), 2);
+}
+
+#[test]
+fn a_changed_rule_waits_for_a_person_again() {
+    let bench = bench();
+    bench.approve_all();
+    bench.change_policy("keep = \"2 years\"", "keep = \"1 year\"");
+    let run = bench.bewaard(&["run", "--json"]).ends(3).json();
+    assert_eq!(run["runs"][0]["gate"], "needs-approval");
+    assert_eq!(bench.number("select count(*) from customers"), 40);
+    bench.change_policy("keep = \"1 year\"", "keep = \"2 years\"");
+    bench.bewaard(&["run"]).ends(0);
+    assert_eq!(bench.number("select count(*) from customers"), 20);
+}
+
+#[test]
+fn a_changed_schema_reopens_by_itself_only_with_the_same_set() {
+    let bench = bench();
+    bench.approve_all();
+    bench.sql("alter table customers add column newsletter integer");
+    bench.bewaard(&["run", "--json"]).ends(0);
+    assert_eq!(bench.number("select count(*) from customers"), 20, "an unrelated column is no part of the decision");
+
+    let bench = self::bench();
+    bench.approve_all();
+    bench.sql("create trigger t after delete on customers begin select 1; end");
+    let run = bench.bewaard(&["run", "--json"]).ends(0).json();
+    assert_eq!(run["runs"][0]["gate"], "open", "the set is the same, so the rule re-opened by itself");
+    let approved = bench.entries("approved");
+    assert_eq!(approved.last().unwrap()["basis"], "unchanged-set");
+}
+
+#[test]
+fn limits_refuse_and_one_plan_may_go_beyond() {
+    let bench = bench();
+    bench.change_policy("limits.share = \"100 %\"", "limits.share = \"10 %\"");
+    bench.bewaard(&["init"]).ends(0);
+    let plan = bench.bewaard(&["plan", "--json"]).ends(0).json();
+    assert_eq!(plan["plans"][0]["gate"], "refused");
+    assert_eq!(plan["plans"][0]["limits"][0], "share");
+    let id = plan["plans"][0]["id"].as_str().unwrap();
+    bench.bewaard(&["approve", id, "--reason", "looked"]).ends(0);
+    bench.bewaard(&["run"]).ends(3);
+    assert_eq!(bench.number("select count(*) from customers"), 40);
+    bench.bewaard(&["approve", id, "--beyond", "share", "--reason", "it is right"]).ends(0);
+    bench.bewaard(&["run"]).ends(0);
+    assert_eq!(bench.number("select count(*) from customers"), 20);
+}
+
+#[test]
+fn pacing_takes_the_oldest_first_over_several_runs() {
+    let bench = bench();
+    bench.change_policy("limits.share = \"100 %\"", "limits.share = \"100 %\"\nlimits.per-run = 7");
+    bench.sql("update customers set last_login = '2018-01-01' where id in (2, 4); update orders set created = '2018-01-01' where customer_id in (2, 4)");
+    bench.approve_all();
+    let first = bench.bewaard(&["run", "--json"]).ends(0).json();
+    assert_eq!(first["runs"][0]["erased"], 7);
+    assert_eq!(first["runs"][0]["how"], "paced");
+    assert_eq!(first["runs"][0]["left"], 13);
+    assert_eq!(bench.number("select count(*) from customers where id in (2, 4)"), 0, "the oldest go first");
+    bench.bewaard(&["run"]).ends(0);
+    bench.bewaard(&["run"]).ends(0);
+    assert_eq!(bench.number("select count(*) from customers"), 20);
+    bench.verified();
+}
+
+#[test]
+fn a_hold_on_a_person_binds_until_it_is_released() {
+    let bench = bench();
+    bench.approve_all();
+    let args = ["hold", "add", "--reason", "complaint", "--review", "2027-01-01", "--json"];
+    let hold = bench.bewaard_with_input(&args, "email: K2@Canary.example\n").ends(0).json();
+    let run = bench.bewaard(&["run", "--json"]).ends(0).json();
+    assert_eq!(run["runs"][0]["erased"], 19);
+    assert_eq!(bench.number("select count(*) from customers where id = 2"), 1);
+    let status = bench.bewaard(&["status", "--json"]).ends(0).json();
+    assert_eq!(status["rules"][0]["kept"]["held"], 1);
+    let id = hold["hold"].as_str().unwrap();
+    bench.bewaard(&["hold", "release", id, "--reason", "settled"]).ends(0);
+    bench.bewaard(&["run"]).ends(0);
+    assert_eq!(bench.number("select count(*) from customers"), 20);
+}
+
+#[test]
+fn a_hold_on_a_record_is_placed_by_its_key() {
+    let bench = bench();
+    bench.approve_all();
+    let args = ["hold", "add", "--reason", "x", "--review", "2027-01-01", "--rule", "old"];
+    bench.bewaard_with_input(&args, "key: 4\n").ends(0);
+    bench.bewaard(&["run"]).ends(0);
+    assert_eq!(bench.number("select count(*) from customers where id % 2 = 0"), 1);
+    assert_eq!(bench.number("select count(*) from customers where id = 4"), 1);
+}
+
+#[test]
+fn t1_records_without_a_usable_clock_are_kept_and_counted() {
+    let bench = bench();
+    bench.sql(
+        "insert into customers values (101, 'a', null), (102, 'b', '0000-00-00'), (103, 'c', '2999-01-01'), \
+         (104, 'd', 'gisteren'), (105, 'e', '2020-00-00')",
+    );
+    bench.approve_all();
+    let plan = bench.bewaard(&["plan", "--json"]).ends(0).json();
+    let kept = &plan["plans"][0]["kept"];
+    for word in ["no-clock", "zero-date", "future-date", "unreadable-date", "partial-date"] {
+        assert_eq!(kept[word], 1, "{word}");
+    }
+    bench.bewaard(&["run"]).ends(0);
+    assert_eq!(bench.number("select count(*) from customers where id > 100"), 5);
+    let status = bench.bewaard(&["status", "--json"]).ends(0).json();
+    assert_eq!(status["state"], "undecided", "green only when nothing waits for a decision");
+}
+
+#[test]
+fn t22_no_value_reaches_log_state_or_output() {
+    let bench = bench();
+    bench.approve_all();
+    let mut said = String::new();
+    for args in [&["plan"][..], &["run"], &["status"], &["log", "show"], &["check"], &["plan", "--json"]] {
+        let one = bench.bewaard(args);
+        said.push_str(&one.out);
+        said.push_str(&one.err);
+    }
+    assert!(!said.contains("canary.example"), "an address reached an output");
+    for folder in ["state", "log"] {
+        let found = walk(&bench.file(folder));
+        assert!(!found.is_empty());
+        for path in found {
+            let bytes = std::fs::read(&path).unwrap();
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(!text.contains("canary"), "an address reached {}", path.display());
+        }
+    }
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(walk(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+#[test]
+fn anonymising_is_done_once_and_leaves_the_record() {
+    let policy = r#"[rule.fields]
+system = "shop"
+records.table = "customers"
+since.column = "last_login"
+keep = "2 years"
+because = "test"
+then.anonymise = { email = { template = "gone-{key}@example.invalid" } }
+limits.share = "100 %"
+"#;
+    let bench = Bench::new(policy, SCHEMA);
+    bench.approve_all();
+    let run = bench.bewaard(&["run", "--json"]).ends(0).json();
+    assert_eq!(run["runs"][0]["anonymised"], 20);
+    assert_eq!(bench.number("select count(*) from customers where email = 'gone-' || id || '@example.invalid'"), 20);
+    assert_eq!(bench.number("select count(*) from customers"), 40);
+    let again = bench.bewaard(&["run", "--json"]).ends(0).json();
+    assert_eq!(again["runs"][0]["anonymised"], 0, "t27: what is anonymised is not found again");
+    bench.verified();
+}
+
+#[test]
+fn parts_go_at_their_own_times_and_the_longest_ground_wins() {
+    let policy = r#"[rule.invoices]
+system = "shop"
+records.table = "invoices"
+[rule.invoices.part.contact]
+fields = ["phone"]
+since.column = "day"
+keep = "2 years"
+because = "warranty"
+then.anonymise.phone = "null"
+[rule.invoices.part.core]
+fields = ["name"]
+ground.tax = { since.column = "day", keep = "7 years", from = "end of financial year", because = "nl.awr-52" }
+ground.contract = { since.column = "ends", keep = "5 years", because = "contract", optional = true }
+then.anonymise.name.fixed = "[verwijderd]"
+[rule.invoices.limits]
+share = "100 %"
+"#;
+    let schema = "create table invoices (id integer primary key, day text, ends text, phone text, name text);
+        insert into invoices values
+        (1, '2015-03-01', null, '06', 'A'),        -- both long past
+        (2, '2015-03-01', '2025-01-01', '06', 'B'),-- the contract keeps the core
+        (3, '2022-03-01', null, '06', 'C'),        -- contact only
+        (4, '2026-03-01', null, '06', 'D')         -- nothing";
+    let bench = Bench::new(policy, schema);
+    bench.approve_all();
+    let run = bench.bewaard(&["run", "--json"]).ends(0).json();
+    assert_eq!(run["runs"][0]["anonymised"], 4);
+    assert_eq!(bench.number("select count(*) from invoices where phone is null and id in (1, 2, 3)"), 3);
+    assert_eq!(bench.number("select count(*) from invoices where name = '[verwijderd]' and id = 1"), 1);
+    assert_eq!(bench.number("select count(*) from invoices where name = '[verwijderd]'"), 1);
+    bench.verified();
+}
+
+#[test]
+fn two_runs_at_once_are_one_run_and_one_that_is_told() {
+    let bench = bench();
+    bench.approve_all();
+    let lock = bewaard::state::lock::RunLock::take(&bench.file("state")).unwrap();
+    assert!(lock.is_some());
+    let told = bench.bewaard(&["run"]).ends(75);
+    assert!(told.err.contains("another run"), "{}", told.err);
+}
+
+#[test]
+fn time_set_back_purges_nothing() {
+    let bench = bench();
+    bench.approve_all();
+    let mut command = std::process::Command::new("faketime");
+    let binary = env!("CARGO_BIN_EXE_bewaard");
+    command.args(["-f", "-1y", binary, "--config"]).arg(bench.file("bewaard.toml")).arg("run");
+    let said = said(&command.output().expect("faketime is there: apt install faketime"));
+    assert_ne!(said.code, 0, "{}", said.out);
+    assert!(said.err.contains("time"), "{}", said.err);
+    assert_eq!(bench.number("select count(*) from customers"), 40);
+    bench.verified();
+}
