@@ -161,6 +161,24 @@ codes! {
         "A recipe that writes text can't fill a column of numbers, dates or uuids: the database would refuse it, or keep something else. Use \"null\" or a fixed value of that type.";
     RIGHT_MISSING = "B230", "the account lacks a right",
         "The rule needs a right that the account does not have, so a run would stop at its first batch. `bewaard grants SYSTEM` prints exactly the statements that give it.";
+    ACCOUNT_LACKS_RIGHT = "B260", "the account lacks a right that a rule needs",
+        "The account in the policy may not do on this table what the rule asks. The rule does not run. `bewaard grants SYSTEM` prints the exact statements for an account that may do this and nothing else; an administrator of the database runs them.";
+    ACCOUNT_HAS_MORE = "B261", "the account may do more than the rules need",
+        "Who steals this account's password, or finds a fault in bewaard, can do all that the account may do. Give it an account of its own with the rights that `bewaard grants SYSTEM` prints, and take the rest away.";
+    SCHEMA_HIDDEN = "B262", "the account can't see the whole schema",
+        "MariaDB and MySQL show foreign keys and triggers only to who has some right on the tables concerned. What is hidden can't be checked: a delete may cascade into a table that nobody here knows of. SHOW VIEW on the database makes the schema visible and lets nobody read or change a record.";
+    BINLOG_STATEMENT = "B263", "the server logs its changes as statements",
+        "With binlog_format = STATEMENT the isolation level that a purge needs (READ COMMITTED) is refused by InnoDB, and a replica could delete other rows than the primary did. Set binlog_format = ROW, which is the default of MySQL, or MIXED, the default of MariaDB.";
+    CLUSTER_LOCK = "B264", "a cluster knows no lock for all its nodes",
+        "In a Galera cluster GET_LOCK holds on one node only, so two hosts on two nodes could run at the same time. The records are safe, for each is locked and decided again; limits per run are not. Let one host run bewaard for the cluster, always through the same node.";
+    SERVER_KEEPS_LOG = "B265", "the server's own log keeps what is erased",
+        "A binary log or a WAL archive holds the old rows until it is dropped, and so do backups. That is what they are for. Make their term part of your policy: what is erased is only gone from there when the last of them has gone.";
+    SERVER_READ_ONLY = "B267", "the server takes no writes",
+        "The server is a replica, or was set read-only. Rules can be previewed there and not run. Name the primary server in the policy.";
+    SERVER_LOGS_VALUES = "B268", "the server writes values to its log",
+        "The server's settings make it write statements with their values, or the values alone, to a log file: keys and other personal data of every program that uses it, ours included. Switch it off, or give that file a term of its own.";
+    SERVER_TOO_OLD = "B269", "the server is older than those we test with",
+        "bewaard is tested with MariaDB 10.11 and PostgreSQL 15 and written for MariaDB 10.5, MySQL 8.0 and PostgreSQL 13 and later. Older servers get no fixes from their makers either. Upgrade first.";
     // --- B3xx: plan and gate ---
     OVER_LIMITS = "B301", "a plan is over its limits",
         "More is due than the rule's `share`, `max` or `change` allows, so nothing of it goes. A wrong rule or a wrong date looks just like this: look at `bewaard plan RULE --sample 20` first. If it is right, `bewaard approve PLAN --beyond LIMIT --reason TEXT` releases this one plan.";

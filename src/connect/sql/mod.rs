@@ -2,6 +2,7 @@
 //!
 //! [`engine`] is what an engine must give (a session, a dialect, its catalogue); everything above it is written once.
 
+mod actor;
 pub mod catalogue;
 mod children;
 pub mod connector;
@@ -9,6 +10,8 @@ pub mod engine;
 mod erase;
 mod fault;
 mod locate;
+pub mod mariadb;
+pub mod postgres;
 mod predicate;
 mod preselect;
 mod probe;
@@ -21,4 +24,5 @@ mod sqlite_catalogue;
 mod sqlite_dialect;
 mod statements;
 mod tables;
+pub mod tls;
 mod write;

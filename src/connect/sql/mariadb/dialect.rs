@@ -1,0 +1,204 @@
+//! How MariaDB and MySQL write SQL.
+
+use chrono::{DateTime, Days, NaiveDate, SecondsFormat, Utc};
+
+use crate::connect::sql::catalogue::{Column, TypeClass};
+use crate::connect::sql::engine::Dialect;
+use crate::domain::selection::TableName;
+use crate::domain::value::Scalar;
+
+/// MariaDB's and MySQL's way. Placeholders are numbered and carry a letter, see [`text`](super::text).
+pub(super) struct MariaDialect;
+
+/// A name in backticks.
+pub(super) fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A text literal that means the same under every `sql_mode`: what could be taken for an escape goes as hexadecimal.
+pub(super) fn literal(text: &str) -> String {
+    if text.chars().any(|c| c == '\\' || c.is_control()) {
+        format!("_utf8mb4 0x{}", hex::encode(text))
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
+    }
+}
+
+fn is_bit(column: &Column) -> bool {
+    column.ty.starts_with("bit")
+}
+
+/// The type to cast a decimal to so that nothing of it is rounded away: its whole digits, and all others behind the point.
+fn wide_decimal(column: &Column) -> String {
+    let inside = column.ty.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(inside, _)| inside);
+    let mut numbers = inside.unwrap_or("10,0").split(',').map(|n| n.trim().parse::<u32>().unwrap_or(0));
+    let (digits, scale) = (numbers.next().unwrap_or(10), numbers.next().unwrap_or(0));
+    let wide = 65u32.saturating_sub(digits.saturating_sub(scale)).min(30);
+    format!("DECIMAL(65,{wide})")
+}
+
+/// A value of text form, cast to a column's type.
+fn cast(value: &str, column: &Column) -> String {
+    match column.class {
+        TypeClass::Decimal => format!("CAST({value} AS {})", wide_decimal(column)),
+        // A day is compared as a day and time, so that a time of day is never cut off.
+        TypeClass::Date | TypeClass::DateTime => format!("CAST({value} AS DATETIME(6))"),
+        // The session's zone is UTC: without the offset that we print it is the same moment.
+        TypeClass::Moment => format!("CAST(SUBSTRING_INDEX({value}, '+', 1) AS DATETIME(6))"),
+        TypeClass::Time => format!("CAST({value} AS TIME(6))"),
+        TypeClass::Uuid => format!("CAST({value} AS UUID)"),
+        TypeClass::Other if matches!(column.ty.as_str(), "inet6" | "inet4") => {
+            format!("CAST({value} AS {})", column.ty.to_uppercase())
+        }
+        _ => value.to_string(),
+    }
+}
+
+impl Dialect for MariaDialect {
+    fn name(&self, name: &str) -> String {
+        quoted(name)
+    }
+
+    fn table(&self, name: &TableName) -> String {
+        match &name.schema {
+            Some(schema) => format!("{}.{}", quoted(schema), quoted(&name.name)),
+            None => quoted(&name.name),
+        }
+    }
+
+    fn bound(&self, n: usize, column: &Column) -> String {
+        match column.class {
+            TypeClass::Integer | TypeClass::Bool => format!("?{n}i"),
+            TypeClass::Float => format!("?{n}f"),
+            TypeClass::Binary if is_bit(column) => format!("CAST(CONV(?{n}x, 16, 10) AS UNSIGNED)"),
+            TypeClass::Binary => format!("UNHEX(?{n}x)"),
+            TypeClass::Dynamic => format!("?{n}"),
+            _ => cast(&format!("?{n}t"), column),
+        }
+    }
+
+    fn read(&self, expression: &str, _column: &Column) -> String {
+        expression.to_string()
+    }
+
+    fn key_in(&self, columns: &[(String, &Column)], keys: usize, first: usize) -> String {
+        let width = columns.len();
+        let one = |key: usize| {
+            let start = first + key * width;
+            let values: Vec<String> =
+                columns.iter().enumerate().map(|(i, (_, column))| self.bound(start + i, column)).collect();
+            if width == 1 { values.concat() } else { format!("({})", values.join(", ")) }
+        };
+        let names: Vec<&str> = columns.iter().map(|(expression, _)| expression.as_str()).collect();
+        let left = if width == 1 { names.concat() } else { format!("({})", names.join(", ")) };
+        format!("{left} IN ({})", (0..keys).map(one).collect::<Vec<_>>().join(", "))
+    }
+
+    fn key_after(&self, columns: &[(String, &Column)], first: usize) -> String {
+        // `(a, b) > (?, ?)` reads the index from its start; this form starts where it should.
+        let alternatives: Vec<String> = (0..columns.len())
+            .map(|last| {
+                let parts = columns.iter().take(last + 1).enumerate().map(|(i, (expression, column))| {
+                    let sign = if i == last { ">" } else { "=" };
+                    format!("{expression} {sign} {}", self.bound(first + i, column))
+                });
+                format!("({})", parts.collect::<Vec<_>>().join(" AND "))
+            })
+            .collect();
+        format!("({})", alternatives.join(" OR "))
+    }
+
+    fn lock(&self) -> &'static str {
+        "FOR UPDATE"
+    }
+
+    fn text_literal(&self, text: &str) -> String {
+        literal(text)
+    }
+
+    fn literal_for(&self, text: &str, column: &Column) -> String {
+        let number = |text: &str| text.parse::<i128>().is_ok();
+        match column.class {
+            TypeClass::Integer | TypeClass::Bool if number(text) => text.to_string(),
+            TypeClass::Decimal => format!("CAST({} AS DECIMAL(65,30))", literal(text)),
+            _ => cast(&literal(text), column),
+        }
+    }
+
+    fn before_day(&self, expression: &str, column: &Column, day: NaiveDate) -> Option<String> {
+        // A time without zone was written up to 26 hours away from the policy's; a moment is printed in UTC.
+        let (days, kind) = match column.class {
+            TypeClass::Date => (0, "DATE"),
+            TypeClass::DateTime => (2, "TIMESTAMP"),
+            TypeClass::Moment => (1, "TIMESTAMP"),
+            _ => return None,
+        };
+        let day = day.checked_add_days(Days::new(days))?.format("%Y-%m-%d");
+        let time = if kind == "DATE" { "" } else { " 00:00:00" };
+        Some(format!("{expression} < {kind}'{day}{time}'"))
+    }
+
+    fn moment(&self, now: DateTime<Utc>, column: &Column) -> Scalar {
+        match column.class {
+            TypeClass::Integer => Scalar::Int(now.timestamp()),
+            TypeClass::Date => Scalar::Text(now.format("%Y-%m-%d").to_string()),
+            TypeClass::DateTime | TypeClass::Moment => Scalar::Text(now.format("%Y-%m-%d %H:%M:%S").to_string()),
+            _ => Scalar::Text(now.to_rfc3339_opts(SecondsFormat::Secs, true)),
+        }
+    }
+
+    fn max_bound(&self) -> usize {
+        // The protocol has 65,535 places, and `key_after` uses a value more than once.
+        60_000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, ty: &str, class: TypeClass) -> Column {
+        Column {
+            name: name.into(),
+            ty: ty.into(),
+            class,
+            nullable: false,
+            generated: false,
+            max_chars: None,
+            collation: None,
+        }
+    }
+
+    #[test]
+    fn keys_are_compared_in_forms_that_an_index_serves() {
+        let (a, b) = (column("a", "int(11)", TypeClass::Integer), column("b", "varchar(9)", TypeClass::Text));
+        let both = [("t.`a`".to_string(), &a), ("t.`b`".to_string(), &b)];
+        assert_eq!(MariaDialect.key_in(&both, 2, 3), "(t.`a`, t.`b`) IN ((?3i, ?4t), (?5i, ?6t))");
+        assert_eq!(MariaDialect.key_in(&both[..1], 2, 1), "t.`a` IN (?1i, ?2i)");
+        assert_eq!(MariaDialect.key_after(&both, 1), "((t.`a` > ?1i) OR (t.`a` = ?1i AND t.`b` > ?2t))");
+    }
+
+    #[test]
+    fn a_cast_never_rounds_a_key() {
+        assert_eq!(wide_decimal(&column("d", "decimal(30,4)", TypeClass::Decimal)), "DECIMAL(65,30)");
+        assert_eq!(wide_decimal(&column("d", "decimal(65,0)", TypeClass::Decimal)), "DECIMAL(65,0)");
+        assert_eq!(wide_decimal(&column("d", "decimal(60,10)", TypeClass::Decimal)), "DECIMAL(65,15)");
+    }
+
+    #[test]
+    fn names_and_literals_cannot_break_out() {
+        assert_eq!(quoted("we`ird"), "`we``ird`");
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal("\\' OR 1=1 -- "), "_utf8mb4 0x5c27204f5220313d31202d2d20");
+    }
+
+    #[test]
+    fn a_day_is_generous_where_zones_matter() {
+        let day = NaiveDate::from_ymd_opt(2024, 12, 31).unwrap();
+        let before = |class| MariaDialect.before_day("c", &column("c", "x", class), day);
+        assert_eq!(before(TypeClass::Date).as_deref(), Some("c < DATE'2024-12-31'"));
+        assert_eq!(before(TypeClass::DateTime).as_deref(), Some("c < TIMESTAMP'2025-01-02 00:00:00'"));
+        assert_eq!(before(TypeClass::Moment).as_deref(), Some("c < TIMESTAMP'2025-01-01 00:00:00'"));
+        assert_eq!(before(TypeClass::Text), None);
+    }
+}
