@@ -74,7 +74,8 @@ async fn found_again(
     index: Option<&str>,
 ) -> Vec<Scalar> {
     let dialect = engine.dialect();
-    let (from, name) = (dialect.table(&table.name), dialect.name(&column.name));
+    // The alias is needed: PostgreSQL takes a bare name behind ORDER BY for the column as it is shown, which is text.
+    let (from, name) = (format!("{} t", dialect.table(&table.name)), format!("t.{}", dialect.name(&column.name)));
     let read = rows(session, &format!("SELECT {} FROM {from} ORDER BY {name}", dialect.read(&name, column))).await;
     let read: Vec<Scalar> = read.unwrap().into_iter().map(|row| row[0].clone()).collect();
     let columns = [(name.clone(), column)];
@@ -84,7 +85,8 @@ async fn found_again(
         assert_eq!(again[0][0], Scalar::Int(1), "{} as {}", column.name, column.ty);
     }
     let some: Vec<Scalar> = read.iter().take(3).cloned().collect();
-    let picked = format!("SELECT {name} FROM {from} WHERE {}", dialect.key_in(&columns, some.len(), 1));
+    let shown = dialect.read(&name, column);
+    let picked = format!("SELECT {shown} FROM {from} WHERE {}", dialect.key_in(&columns, some.len(), 1));
     assert_eq!(
         session.rows(&Statement { text: picked.clone(), values: some.clone() }).await.unwrap().len(),
         some.len()
@@ -93,7 +95,7 @@ async fn found_again(
         let plan = explain(session, &picked, some.clone()).await;
         assert!(plan.contains(index), "{} as {}: {plan}", column.name, column.ty);
         let after =
-            format!("SELECT {name} FROM {from} WHERE {} ORDER BY {name} LIMIT 5", dialect.key_after(&columns, 1));
+            format!("SELECT {shown} FROM {from} WHERE {} ORDER BY {name} LIMIT 5", dialect.key_after(&columns, 1));
         let plan = explain(session, &after, some[..1].to_vec()).await;
         assert!(plan.contains(index), "{} as {}: {plan}", column.name, column.ty);
     }

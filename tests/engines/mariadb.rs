@@ -18,7 +18,7 @@ const EVERY_TYPE: &str = "CREATE TABLE every (
     KEY k_ci (ci), KEY k_bin1 (bin1), KEY k_fixed (fixed), KEY k_bin16 (bin16), KEY k_vbin (vbin), KEY k_bits (bits),
     KEY k_uid (uid), KEY k_ip (ip), KEY k_day (day), KEY k_dt6 (dt6), KEY k_ts3 (ts3), KEY k_tm (tm));
     SET time_zone = '+00:00';
-    INSERT INTO every SELECT seq, seq - 60, seq * 500, 18446744073709551615 - seq, 1970 + seq,
+    INSERT INTO every SELECT seq, cast(seq AS signed) - 60, seq * 500, 18446744073709551615 - seq, 1970 + seq,
     12345678901234567890123456.0001 + seq / 10000, seq / 7,
     concat('é', seq), concat('K\u{1F600}', seq), concat('k''\\\\', seq), concat('f', seq), unhex(md5(seq)),
     concat(char(0, 255, 128), seq), seq, uuid(), concat('2001:db8::', hex(seq)),
@@ -215,7 +215,7 @@ async fn an_account_that_cannot_see_the_schema_is_told_so() {
     let engine = engine_for(Kind::Mariadb, &access);
     let mut one = session(&*engine).await;
     let blind = table(&*engine, &mut *one, "p").await;
-    assert!(blind.referenced_by.is_empty() && blind.triggers.is_empty(), "else the finding is not needed");
+    assert!(blind.referenced_by.is_empty(), "else the finding is not needed");
     let needs = [need("p", true, &[])];
     let found = engine.rights(&mut *one, &needs).await.unwrap();
     assert_eq!(found.iter().map(|one| one.code.id).collect::<Vec<_>>(), ["B262"]);

@@ -75,6 +75,7 @@ pub(super) struct ActorSession {
     jobs: mpsc::Sender<Job>,
     words: &'static Words,
     transaction: Transaction,
+    lost: bool,
 }
 
 impl ActorSession {
@@ -82,10 +83,13 @@ impl ActorSession {
     pub(super) fn start<D: Driver>(driver: D, words: &'static Words) -> Self {
         let (jobs, inbox) = mpsc::channel(1);
         tokio::spawn(own(driver, inbox));
-        Self { jobs, words, transaction: Transaction::None }
+        Self { jobs, words, transaction: Transaction::None, lost: false }
     }
 
     async fn ask(&mut self, how: How, statement: &Statement) -> Result<Answer, SqlFault> {
+        if self.lost {
+            return Err(lost());
+        }
         if self.transaction == Transaction::Failed {
             return Err(failed());
         }
@@ -99,8 +103,10 @@ impl ActorSession {
     async fn send(&mut self, how: How, statement: &Statement) -> Result<Answer, SqlFault> {
         let (reply, answer) = oneshot::channel();
         let job = Job { how, statement: statement.clone(), reply };
-        self.jobs.send(job).await.map_err(|_| lost())?;
-        answer.await.map_err(|_| lost())?
+        let sent = self.jobs.send(job).await;
+        let answer = if sent.is_ok() { answer.await.unwrap_or_else(|_| Err(lost())) } else { Err(lost()) };
+        self.lost |= matches!(&answer, Err(fault) if fault.kind == FaultKind::Lost);
+        answer
     }
 }
 
@@ -157,7 +163,7 @@ impl Session for ActorSession {
     }
 
     async fn commit(&mut self) -> Result<(), SqlFault> {
-        if self.transaction == Transaction::Failed {
+        if self.transaction == Transaction::Failed && !self.lost {
             return Err(failed());
         }
         let answer = self.ask(How::Control, &Statement::plain("COMMIT")).await;

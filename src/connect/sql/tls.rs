@@ -17,6 +17,11 @@ pub fn provider() {
     });
 }
 
+/// Whether an error of a stream is one of TLS: a certificate refused, a handshake that failed.
+pub(super) fn is_tls(error: &std::io::Error) -> bool {
+    matches!(error.get_ref(), Some(inner) if inner.is::<rustls::Error>())
+}
+
 /// Whom a connection trusts.
 pub(super) enum Trust {
     /// No encryption: a socket, or as configured.

@@ -3,12 +3,14 @@
 use mysql_async::{DriverError, Error, IoError};
 
 use crate::connect::sql::engine::{FaultKind, SqlFault};
+use crate::connect::sql::tls::is_tls;
 
 /// What an error of a statement means.
 pub(super) fn fault(error: &Error) -> SqlFault {
     match error {
         Error::Server(server) => SqlFault { kind: kind(server.code), code: server.code.to_string() },
         Error::Io(IoError::Tls(_)) => coded(FaultKind::Lost, "TLS"),
+        Error::Io(IoError::Io(error)) if is_tls(error) => coded(FaultKind::Lost, "TLS"),
         Error::Io(IoError::Io(_)) => coded(FaultKind::Lost, "connection"),
         Error::Driver(DriverError::StmtParamsNumberExceedsLimit { .. } | DriverError::StmtParamsMismatch { .. }) => {
             coded(FaultKind::Other, "number of values")
@@ -26,7 +28,12 @@ pub(super) fn connecting(error: &Error) -> SqlFault {
         }
         other => fault(other),
     };
-    if found.kind == FaultKind::Lost { SqlFault { kind: FaultKind::Unreachable, code: found.code } } else { found }
+    match found.kind {
+        FaultKind::Lost => SqlFault { kind: FaultKind::Unreachable, code: found.code },
+        // No right at all in this database.
+        FaultKind::NoRight => SqlFault { kind: FaultKind::Refused, code: found.code },
+        _ => found,
+    }
 }
 
 fn coded(kind: FaultKind, code: &str) -> SqlFault {
@@ -40,7 +47,7 @@ fn kind(code: u16) -> FaultKind {
         1205 | 3572 => FaultKind::LockTimeout,
         // max_statement_time (MariaDB), max_execution_time (MySQL), interrupted by a person.
         1969 | 3024 | 1317 => FaultKind::StatementTimeout,
-        1142 | 1143 | 1144 | 1141 | 1147 | 1227 | 1370 | 1419 => FaultKind::NoRight,
+        1044 | 1142 | 1143 | 1144 | 1141 | 1147 | 1227 | 1370 | 1419 => FaultKind::NoRight,
         1290 | 1792 | 1836 | 1036 => FaultKind::ReadOnly,
         // Foreign keys, unique, NOT NULL, too long, out of range, wrong value, CHECK, a trigger's SIGNAL.
         1451 | 1452 | 1216 | 1217 | 1062 | 1169 | 1586 | 1048 | 1364 | 1406 | 1264 | 1265 | 1366 | 1292 | 1644
@@ -50,8 +57,8 @@ fn kind(code: u16) -> FaultKind {
         2002 | 2003 | 2005 | 1040 | 1203 | 1129 | 1226 => FaultKind::Unreachable,
         // Gone, lost, shutting down, killed, idle too long, packet trouble.
         2006 | 2013 | 2055 | 1053 | 1927 | 1080 | 1152 | 1153 | 1156..=1161 | 1184 | 4031 => FaultKind::Lost,
-        // Password, database, host, socket account, locked, expired.
-        1045 | 1044 | 1130 | 1698 | 4151 | 3118 | 1820 | 1862 | 1251 => FaultKind::Refused,
+        // Password, host, socket account, locked, expired.
+        1045 | 1130 | 1698 | 4151 | 3118 | 1820 | 1862 | 1251 => FaultKind::Refused,
         1021 | 1114 | 3 | 1026 => FaultKind::Full,
         _ => FaultKind::Other,
     }

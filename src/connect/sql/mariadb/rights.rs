@@ -173,22 +173,24 @@ fn lacking(granted: &[Granted], need: &Need, asked: &Asked<'_>) -> Vec<Finding> 
 }
 
 /// Without a right on the whole database, foreign keys of other tables and triggers are not shown.
-fn hidden(granted: &[Granted], needs: &[Need], asked: &Asked<'_>) -> Option<Finding> {
-    let database = needs.first()?.table.schema.as_deref().unwrap_or(asked.database);
-    let sees = granted.iter().any(|one| {
-        one.table.is_none()
-            && one.covers(database, "")
-            && one.rights.iter().any(|right| !matches!(right.as_str(), "USAGE" | "SELECT" | "EXECUTE" | "LOCK TABLES"))
-    });
-    let remedy = format!("GRANT SHOW VIEW ON {}.* TO {};", quoted(&escaped(database)), asked.account);
-    (!sees).then(|| Finding {
+fn hidden(granted: &[Granted], needs: &[Need], asked: &Asked<'_>) -> Vec<Finding> {
+    let databases: BTreeSet<&str> =
+        needs.iter().map(|need| need.table.schema.as_deref().unwrap_or(asked.database)).collect();
+    let shows = |right: &String| !matches!(right.as_str(), "USAGE" | "SELECT" | "EXECUTE" | "LOCK TABLES");
+    let sees = |database: &str| {
+        granted.iter().any(|one| one.table.is_none() && one.covers(database, "") && one.rights.iter().any(shows))
+    };
+    let told = |database: &str| Finding {
         code: codes::SCHEMA_HIDDEN,
         severity: Severity::Warning,
         at: format!("system.{}", asked.system),
-        text: "the account can't see foreign keys and triggers of all tables, so what a delete sets off is not known"
-            .into(),
-        remedy,
-    })
+        text: format!(
+            "the account can't see foreign keys and triggers of all tables of {}, so what a delete sets off is not known",
+            quoted(database)
+        ),
+        remedy: format!("GRANT SHOW VIEW ON {}.* TO {};", quoted(&escaped(database)), asked.account),
+    };
+    databases.into_iter().filter(|database| !sees(database)).map(told).collect()
 }
 
 /// A database name in GRANT, where `_` and `%` would match others.

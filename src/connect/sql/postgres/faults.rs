@@ -3,6 +3,7 @@
 use sqlx::Error;
 
 use crate::connect::sql::engine::{FaultKind, SqlFault};
+use crate::connect::sql::tls::is_tls;
 
 /// What an error of a statement means.
 pub(super) fn fault(error: &Error) -> SqlFault {
@@ -12,6 +13,7 @@ pub(super) fn fault(error: &Error) -> SqlFault {
             SqlFault { kind: kind(&code), code: code.into_owned() }
         }
         Error::Tls(_) => coded(FaultKind::Lost, "TLS"),
+        Error::Io(error) if is_tls(error) => coded(FaultKind::Lost, "TLS"),
         Error::Io(_) => coded(FaultKind::Lost, "connection"),
         Error::ColumnDecode { .. } | Error::TypeNotFound { .. } | Error::Encode(_) => {
             coded(FaultKind::Other, "a value of an unexpected type")
