@@ -109,6 +109,11 @@ impl WordPress {
         Visitor { port: self.port, cookies: BTreeMap::new() }
     }
 
+    /// Where the database listens.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.database.socket
+    }
+
     /// What a query answers: one row a line, columns split by tabs.
     pub(crate) fn query(&self, sql: &str) -> Vec<String> {
         self.database.run("wordpress", sql).lines().map(str::to_owned).collect()
@@ -123,6 +128,18 @@ impl WordPress {
         let known = ["wp-admin/install.php on line", "WordPress.org"];
         let said = |line: &&str, words: &[&str]| words.iter().any(|word| line.contains(word));
         lines.lines().filter(|line| said(line, &grave) && !said(line, &known)).map(str::to_owned).collect()
+    }
+
+    /// A folder for the test's own files, which ends with the site.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs PHP inside this WordPress.
+    pub(crate) fn php(&self, code: &str) -> String {
+        let whole =
+            format!("$_SERVER['HTTP_HOST'] = '127.0.0.1'; require '{}/wp-load.php'; {code}", self.site().display());
+        done(Command::new("php").args(["-r", &whole]))
     }
 
     fn site(&self) -> PathBuf {
