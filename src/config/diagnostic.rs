@@ -107,10 +107,10 @@ impl Diagnostic {
         self.primary.as_ref().map(|mark| mark.place.show()).or_else(|| self.file.clone())
     }
 
-    fn order(&self) -> (String, usize) {
+    fn order(&self) -> (bool, String, usize) {
         match &self.primary {
-            Some(mark) => (mark.place.file.path.display().to_string(), mark.place.span.start),
-            None => (self.file.clone().unwrap_or_default(), 0),
+            Some(mark) => (false, mark.place.file.path.display().to_string(), mark.place.span.start),
+            None => (true, self.file.clone().unwrap_or_default(), 0),
         }
     }
 
@@ -227,7 +227,8 @@ impl Diagnostics {
             0 => String::new(),
             more => format!(" ({more} not shown)"),
         };
-        let code = self.list.first().map_or("", |one| one.code.id);
+        let first = self.list.iter().find(|one| one.is_fault()).or(self.list.first());
+        let code = first.map_or("", |one| one.code.id);
         format!("{}{more}. `bewaard explain {code}` tells more about a code.", words.join(", "))
     }
 
@@ -264,6 +265,14 @@ impl IntoIterator for Diagnostics {
     type IntoIter = std::vec::IntoIter<Diagnostic>;
     fn into_iter(self) -> Self::IntoIter {
         self.list.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 

@@ -184,7 +184,9 @@ pub(super) fn compare(
 
 fn span(known: &Entry) -> String {
     match PERIODS.iter().find(|word| alignment(word) == Some(known.start)) {
-        Some(period) if known.start != Alignment::Day => format!("{} from the {period}", known.term),
+        Some(period) if known.start != Alignment::Day => {
+            format!("{} from the {}", known.term, period.replacen("end of", "end of the", 1))
+        }
         _ => known.term.to_string(),
     }
 }

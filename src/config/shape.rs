@@ -61,9 +61,10 @@ impl Kind {
         match (self, &node.value) {
             (Self::Text | Self::Word(_), Value::Text(_))
             | (Self::Flag, Value::Flag(_))
-            | (Self::Date, Value::Date(_)) => true,
+            | (Self::Date, Value::Date(_))
+            | (Self::Table(_) | Self::Named(_) | Self::Map(_), Value::Table(_))
+            | (Self::List(_), Value::List(_)) => true,
             (Self::Count, Value::Integer(number)) => *number >= 0,
-            (Self::Table(_) | Self::Named(_) | Self::Map(_), Value::Table(_)) | (Self::List(_), Value::List(_)) => true,
             (Self::Any(kinds), _) => kinds.iter().any(|kind| kind.takes(node)),
             _ => false,
         }
@@ -82,7 +83,8 @@ impl Kind {
                 format!("a table {{ {}{} }}", keys.join(", "), if shape.keys.len() > 4 { ", .." } else { "" })
             }
             Self::Named(_) | Self::Map(_) => "a table { name = .. }".into(),
-            Self::List(kind) => format!("a list of {}", kind.words()),
+            Self::List(Self::Text) => "a list of texts [\"..\", \"..\"]".into(),
+            Self::List(kind) => format!("a list [ .. ] of {}", kind.words().replacen("a table", "tables", 1)),
             Self::Any(kinds) => kinds.iter().map(Self::words).collect::<Vec<_>>().join(", or "),
         }
     }
@@ -116,7 +118,7 @@ impl<'a> Check<'a> {
 
     fn value(&mut self, node: &Node, kind: &'static Kind, key: &'static Key, mark: &Place, path: &str) {
         if let (Kind::Table(shape), Value::Text(_)) = (kind, &node.value)
-            && std::ptr::eq(*shape, &super::v1::SECRET)
+            && shape.name == super::v1::SECRET.name
         {
             self.out.push(literal_secret(node, path));
             return;
@@ -155,7 +157,15 @@ impl<'a> Check<'a> {
             }
             Kind::Any(kinds) => {
                 if let Some(kind) = kinds.iter().find(|kind| kind.takes(node)) {
+                    let before = self.out.len();
                     self.value(node, kind, key, mark, path);
+                    let table = kinds.iter().find_map(|kind| match kind {
+                        Kind::Table(shape) => shape.keys.first(),
+                        _ => None,
+                    });
+                    if let (Kind::Word(_), Some(table), Some(told)) = (kind, table, self.out.get_mut(before)) {
+                        told.help.push(format!("or a table, such as {}", table.example));
+                    }
                 }
             }
         }
@@ -186,9 +196,18 @@ pub(super) fn lacking(entry: &Entry, shape: &'static Shape, path: &str, out: &mu
     if !matches!(entry.node.value, Value::Table(_)) {
         return;
     }
-    for key in shape.keys.iter().filter(|key| key.required && entry.node.entry(key.name).is_none()) {
+    let lacks_it =
+        |key: &&Key| key.required && entry.node.entry(key.name).is_none() && !is_misspelt(&entry.node, shape, key.name);
+    for key in shape.keys.iter().filter(lacks_it) {
         out.push(lacks(&entry.key_place, key.name, key, path));
     }
+}
+
+/// Whether a key that lacks is there under a wrong name, which has been told.
+pub(super) fn is_misspelt(node: &Node, shape: &Shape, name: &str) -> bool {
+    let names = || shape.keys.iter().map(|key| key.name);
+    let strangers = node.entries().iter().filter(|entry| !names().any(|known| known == entry.key));
+    strangers.into_iter().any(|entry| nearest(&entry.key, names()) == Some(name))
 }
 
 /// The fault for one key that lacks.

@@ -54,6 +54,7 @@ pub struct Place {
 impl Place {
     /// A part of the text inside the quotes of a string value at this place: bytes of the value's own text. Where the
     /// string is written with escapes the whole value is meant, for then the offsets differ.
+    #[must_use]
     pub fn inside(&self, value: &str, part: Range<usize>) -> Self {
         let written = self.file.text.get(self.span.clone()).unwrap_or_default();
         match written.find(value) {

@@ -28,8 +28,8 @@ pub(super) enum Value {
     Text(String),
     /// A whole number.
     Integer(i64),
-    /// A number with a fraction, or one that no i64 holds, as written.
-    Number(String),
+    /// A number with a fraction, or one that no i64 holds.
+    Number,
     /// true or false.
     Flag(bool),
     /// A date or time.
@@ -112,7 +112,7 @@ impl Node {
         match self.value {
             Value::Text(_) => "text",
             Value::Integer(_) => "a whole number",
-            Value::Number(_) => "a number",
+            Value::Number => "a number",
             Value::Flag(_) => "true or false",
             Value::Date(_) => "a date",
             Value::List(_) => "a list",
@@ -149,14 +149,24 @@ pub(super) fn parse(file: &Arc<SourceFile>, out: &mut Vec<Diagnostic>) -> Option
     let span = table.span();
     let root = build_table(file, table.into_inner(), span);
     let mut broken = false;
+    let mut twice: Option<Range<usize>> = None;
     for error in errors.iter().take(MOST_SYNTAX_FAULTS) {
         let span = error.span().unwrap_or(0..0);
         let place = Place { file: Arc::clone(file), span: visible(&file.text, span) };
         if error.message().contains("duplicate key") {
-            out.push(duplicate_in_file(&root, place));
+            // The keys of a table that stands twice are told with the table.
+            if twice.as_ref().is_some_and(|section| section.contains(&place.span.start)) {
+                continue;
+            }
+            if let Some(header) = header_of(&file.text, place.span.start) {
+                out.push(table_twice(&place, header));
+                twice = Some(section(&file.text, place.span.start));
+            } else {
+                out.push(duplicate_in_file(&root, &place));
+            }
         } else {
             broken = true;
-            out.push(syntax_fault(error.message(), place));
+            out.push(syntax_fault(error.message(), &place));
         }
     }
     (!broken).then_some(root)
@@ -165,7 +175,7 @@ pub(super) fn parse(file: &Arc<SourceFile>, out: &mut Vec<Diagnostic>) -> Option
 /// More syntax faults than these are most likely echoes of the first.
 const MOST_SYNTAX_FAULTS: usize = 5;
 
-fn syntax_fault(message: &str, place: Place) -> Diagnostic {
+fn syntax_fault(message: &str, place: &Place) -> Diagnostic {
     let line = place.file.text.get(..place.span.start).and_then(|text| text.rsplit('\n').next()).unwrap_or_default();
     let remedy = if message.contains("string") || message.contains("quote") {
         "text stands between double quotes that open and close on one line: keep = \"2 years\""
@@ -176,13 +186,47 @@ fn syntax_fault(message: &str, place: Place) -> Diagnostic {
     } else {
         "write one `key = value` a line: keep = \"2 years\""
     };
-    Diagnostic::fault(codes::SYNTAX, format!("this is no valid TOML: {message}"), &place).label("here").help(remedy)
+    Diagnostic::fault(codes::SYNTAX, format!("this is no valid TOML: {message}"), place).label("here").help(remedy)
 }
 
-fn duplicate_in_file(root: &Node, place: Place) -> Diagnostic {
+/// The line that a place is in, where it is the header of a table.
+fn header_of(text: &str, at: usize) -> Option<&str> {
+    let start = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(start..)?.lines().next()?.trim();
+    line.starts_with('[').then_some(line)
+}
+
+/// From a place to the next header.
+fn section(text: &str, at: usize) -> Range<usize> {
+    let rest = text.get(at..).unwrap_or_default();
+    at..rest.find("\n[").map_or(text.len(), |length| at + length)
+}
+
+fn table_twice(place: &Place, header: &str) -> Diagnostic {
+    let fault = Diagnostic::fault(codes::DUPLICATE, format!("the table {} stands twice", shown(header)), place)
+        .label("a second time here")
+        .help("put all its keys under the first, or give this one a name of its own");
+    let offset =
+        place.span.start - place.file.text.get(..place.span.start).and_then(|b| b.rfind('\n')).map_or(0, |end| end + 1);
+    let first = place
+        .file
+        .text
+        .match_indices(header)
+        .map(|(at, _)| at)
+        .find(|at| *at < place.span.start && header_of(&place.file.text, *at) == Some(header));
+    match first {
+        Some(at) if at + offset < place.span.start => {
+            let span = at + offset..at + offset + place.span.len();
+            fault.also(&Place { file: Arc::clone(&place.file), span }, "the first time here")
+        }
+        _ => fault,
+    }
+}
+
+fn duplicate_in_file(root: &Node, place: &Place) -> Diagnostic {
     let key = place.file.text.get(place.span.clone()).unwrap_or_default().trim_matches(['"', '\'']).to_string();
     let first = nearest_before(root, &key, place.span.start);
-    let mut diagnostic = Diagnostic::fault(codes::DUPLICATE, format!("`{}` is written twice", shown(&key)), &place)
+    let mut diagnostic = Diagnostic::fault(codes::DUPLICATE, format!("`{}` is written twice", shown(&key)), place)
         .label("a second time here")
         .help("keep one of the two; nothing is merged or overruled");
     if let Some(first) = first {
@@ -243,9 +287,9 @@ fn build(file: &Arc<SourceFile>, value: Spanned<DeValue<'_>>) -> Node {
         DeValue::String(text) => Value::Text(text.into_owned()),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Value::Integer(number),
-            Err(_) => Value::Number(number.as_str().to_string()),
+            Err(_) => Value::Number,
         },
-        DeValue::Float(number) => Value::Number(number.as_str().to_string()),
+        DeValue::Float(_) => Value::Number,
         DeValue::Boolean(flag) => Value::Flag(flag),
         DeValue::Datetime(date) => Value::Date(date),
         DeValue::Array(items) => Value::List(items.into_iter().map(|item| build(file, item)).collect()),

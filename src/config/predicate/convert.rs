@@ -136,6 +136,12 @@ impl Converter<'_> {
             }
         };
         let (left, right) = (bare(left), bare(right));
+        if is_double_quoted(left) != is_double_quoted(right) && self.dialect != Dialect::Mariadb {
+            let (column, quoted) = if is_double_quoted(left) { (right, left) } else { (left, right) };
+            if is_column(column) {
+                return self.literal(quoted).and(None);
+            }
+        }
         match (is_column(left), is_column(right)) {
             (true, true) => {
                 let help = "compare with a value: status = 'closed'; text stands in single quotes, and a column beside a column has no fixed meaning";
@@ -412,6 +418,10 @@ fn bare(mut expression: &Expr) -> &Expr {
 
 fn is_column(expression: &Expr) -> bool {
     matches!(expression, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+}
+
+fn is_double_quoted(expression: &Expr) -> bool {
+    matches!(expression, Expr::Identifier(name) if name.quote_style == Some('"'))
 }
 
 fn is_literal(expression: &Expr) -> bool {

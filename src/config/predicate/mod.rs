@@ -154,16 +154,19 @@ fn syntax(text: &str, error: &ParserError, end: usize) -> Fault {
         .and_then(|(line, column)| Some(convert::offset(text, line.trim().parse().ok()?, column.trim().parse().ok()?)))
         .unwrap_or(0);
     let stop = text.get(start..).and_then(|rest| rest.find(char::is_whitespace)).map_or(end, |length| start + length);
-    let (span, label) = if start >= text.trim_end().len() {
-        (0..end, "unfinished".to_string())
+    let unfinished = words.ends_with("EOF") || start >= text.trim_end().len();
+    let (span, label) = if unfinished {
+        let last = text.trim_end().rfind(char::is_whitespace).map_or(0, |space| space + 1);
+        (last..text.trim_end().len().max(last), "unfinished after this".to_string())
     } else {
-        (
-            start..stop.max(start),
-            shown(&words.to_lowercase().replace("expected: an expression, found:", "not expected:")),
-        )
+        let words = words.to_lowercase();
+        (start..stop.max(start), shown(&words.replace("expected: an expression, found:", "not expected:")))
     };
-    let help =
-        "a condition compares columns with literals: status = 'closed' AND total < 10; text stands in single quotes";
+    let help = if words.to_lowercase().contains("unterminated string") {
+        "every quote needs its partner; a quote inside text is doubled: name = 'd''Artagnan'"
+    } else {
+        "a condition compares columns with literals: status = 'closed' AND total < 10; text stands in single quotes"
+    };
     Fault::new(span, "this can't be read as a condition", label, help)
 }
 

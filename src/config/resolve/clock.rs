@@ -5,13 +5,16 @@ use super::{Out, select, zone_at};
 use crate::codes;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::source::shown;
-use crate::config::tree::{Entry, Node};
+use crate::config::tree::{Entry, Node, Value};
 use crate::domain::clock::{ClockFormat, pattern_is_usable};
 use crate::domain::selection::ClockSource;
 
 /// The places of a clock's sources in the rule's list, which grows by those that are new.
 pub(super) fn clock(cx: &mut RuleContext<'_>, entry: &Entry, out: Out<'_>) -> Option<Vec<usize>> {
     let node = &entry.node;
+    if !matches!(node.value, Value::Table(_)) {
+        return None;
+    }
     let found = match (node.entry("column"), node.entry("newest")) {
         (Some(column), Some(newest)) => {
             let text = "`column` and `newest` both say what the clock is";
@@ -78,23 +81,22 @@ fn source(cx: &RuleContext<'_>, node: &Node, out: Out<'_>) -> Option<ClockSource
         out.push(fault.help("write the column's name as the database has it"));
         return None;
     }
-    let relation = match node.entry("table") {
-        Some(_) => Some(select::relation(cx, node, &node.place, out)?),
-        None => {
-            if let Some(stray) = ["on", "to", "where", "schema"].iter().find_map(|key| node.entry(key)) {
-                let text = format!("`{}` without `table`", stray.key);
-                let fault = Diagnostic::fault(codes::BAD_RELATION, text, &stray.key_place).label("of which table?");
-                out.push(fault.help("name it: { table = \"orders\", column = \"created_at\", on = \"customer_id\" }"));
-                return None;
-            }
-            None
+    let relation = match (node.entry("table"), ["on", "to", "where", "schema"].iter().find_map(|key| node.entry(key))) {
+        (Some(_), _) => Some(select::relation(cx, node, &node.place, out)?),
+        (None, None) => None,
+        (None, Some(stray)) => {
+            let text = format!("`{}` without `table`", stray.key);
+            let fault = Diagnostic::fault(codes::BAD_RELATION, text, &stray.key_place).label("of which table?");
+            out.push(fault.help("name it: { table = \"orders\", column = \"created_at\", on = \"customer_id\" }"));
+            return None;
         }
     };
+    let format = format(node, out);
     let zone = match node.entry("zone") {
         Some(entry) => Some(zone_at(entry, out)?),
         None => None,
     };
-    let format = format(node, out)?;
+    let format = format?;
     Some(ClockSource::Sql { column: name, relation, format, zone })
 }
 

@@ -2,7 +2,7 @@
 
 use std::str::FromStr as _;
 
-use super::{Out, count};
+use super::{Out, Told, count};
 use crate::codes;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::source::shown;
@@ -85,10 +85,10 @@ fn change(entry: &Entry, out: Out<'_>) -> Option<u64> {
     number
 }
 
-/// The schedule, checked: five fields, and moments that come. `Some(None)`: only by hand.
-pub(super) fn schedule(rule: &Node, out: Out<'_>) -> Option<Option<String>> {
-    let Some(entry) = rule.entry("schedule") else { return Some(None) };
-    let text = entry.node.text()?.trim();
+/// The schedule, checked: five fields, and moments that come. `None`: only by hand.
+pub(super) fn schedule(rule: &Node, out: Out<'_>) -> Result<Option<String>, Told> {
+    let Some(entry) = rule.entry("schedule") else { return Ok(None) };
+    let text = entry.node.text().ok_or(Told)?.trim();
     let fault = |why: String| Diagnostic::fault(codes::BAD_SCHEDULE, why, &entry.node.place);
     let fields = text.split_ascii_whitespace().count();
     let problem = if fields != 5 || text.starts_with('@') {
@@ -113,9 +113,9 @@ pub(super) fn schedule(rule: &Node, out: Out<'_>) -> Option<Option<String>> {
     };
     if let Some(fault) = problem {
         out.push(fault.help("minute, hour, day of month, month, weekday: \"30 2 * * *\" is every night at 02:30, \"0 3 * * 6\" Saturdays at 03:00"));
-        return None;
+        return Err(Told);
     }
-    Some(Some(text.to_string()))
+    Ok(Some(text.to_string()))
 }
 
 /// Whether the next two moments exist (31 February does not), asked from a fixed day so that the text alone decides.

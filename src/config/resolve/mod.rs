@@ -29,6 +29,9 @@ use crate::domain::term::FinancialYear;
 /// The faults found so far.
 pub(super) type Out<'a> = &'a mut Vec<Diagnostic>;
 
+/// It is at fault, and the fault is in the list already.
+pub(super) struct Told;
+
 /// Resolves a whole policy; `None` where the top level itself can't be used.
 pub(super) fn policy(root: &Node, digest: Digest, out: Out<'_>) -> Option<(Policy, Settings)> {
     let zone = zone(root, out);
@@ -139,6 +142,9 @@ fn financial_year(root: &Node, out: Out<'_>) -> Option<FinancialYear> {
 fn actors(root: &Node, out: Out<'_>) -> BTreeMap<ActorId, Actor> {
     let mut actors = BTreeMap::new();
     for entry in root.get("actor").map(Node::entries).unwrap_or_default() {
+        if !matches!(entry.node.value, Value::Table(_)) {
+            continue;
+        }
         let path = format!("actor.{}", entry.key);
         shape::lacking(entry, &v1::ACTOR, &path, out);
         let key = entry.node.entry("key").and_then(|key| actor_key(key, out));

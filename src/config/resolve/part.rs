@@ -13,14 +13,14 @@ use crate::config::tree::{Entry, Value};
 use crate::config::v1;
 use crate::domain::id::{GroundId, PartId};
 use crate::domain::rule::{Action, Because, Ground, Part};
-use crate::domain::term::{Alignment, Term};
+use crate::domain::term::{Alignment, BadTerm, Term};
 
 /// All parts of a rule.
 pub(super) fn all(cx: &mut RuleContext<'_>, key_columns: &[String], out: Out<'_>) -> Option<Vec<Part>> {
     let before = out.len();
     let rule = cx.entry;
     let parts = match rule.node.entry("part").filter(|part| matches!(part.node.value, Value::Table(_))) {
-        None => vec![(&rule.key_place, short_form(cx, out))],
+        None => vec![(rule, short_form(cx, out))],
         Some(parts) => long_form(cx, parts, out),
     };
     fields_fit(&parts, key_columns, out);
@@ -42,7 +42,7 @@ fn short_form(cx: &mut RuleContext<'_>, out: Out<'_>) -> Option<Part> {
     Some(Part { id, action, grounds })
 }
 
-fn long_form<'a>(cx: &mut RuleContext<'a>, parts: &'a Entry, out: Out<'_>) -> Vec<(&'a Place, Option<Part>)> {
+fn long_form<'a>(cx: &mut RuleContext<'a>, parts: &'a Entry, out: Out<'_>) -> Vec<(&'a Entry, Option<Part>)> {
     let rule = cx.entry;
     for key in ["then", "keep", "ground"] {
         if let Some(short) = rule.node.entry(key) {
@@ -68,7 +68,7 @@ fn long_form<'a>(cx: &mut RuleContext<'a>, parts: &'a Entry, out: Out<'_>) -> Ve
             (Some(id), Some(action), Some(grounds)) => Some(Part { id, action, grounds }),
             _ => None,
         };
-        found.push((&entry.key_place, part));
+        found.push((entry, part));
     }
     if found.is_empty() {
         let fault = Diagnostic::fault(codes::MISSING_KEY, format!("`{}.part` has no part", cx.path), &parts.key_place);
@@ -79,6 +79,9 @@ fn long_form<'a>(cx: &mut RuleContext<'a>, parts: &'a Entry, out: Out<'_>) -> Ve
 
 fn action(entry: &Entry, path: &str, out: Out<'_>) -> Option<Action> {
     let Some(then) = entry.node.entry("then") else {
+        if shape::is_misspelt(&entry.node, &v1::RULE, "then") {
+            return None;
+        }
         let fault = Diagnostic::fault(codes::MISSING_KEY, format!("`{}` lacks `then`", shown(path)), &entry.key_place);
         out.push(
             fault
@@ -156,10 +159,11 @@ fn fields_agree(part: &Entry, action: &Action, out: Out<'_>) {
 }
 
 /// Each field is written by one part, no key is, and one part at most deletes.
-fn fields_fit(parts: &[(&Place, Option<Part>)], key_columns: &[String], out: Out<'_>) {
+fn fields_fit(parts: &[(&Entry, Option<Part>)], key_columns: &[String], out: Out<'_>) {
     let mut written: BTreeMap<&str, &Place> = BTreeMap::new();
     let mut deletes: Option<&Place> = None;
-    for (place, part) in parts.iter().filter_map(|(place, part)| part.as_ref().map(|part| (*place, part))) {
+    for (entry, part) in parts.iter().filter_map(|(entry, part)| part.as_ref().map(|part| (*entry, part))) {
+        let place = &entry.key_place;
         let Action::Anonymise(recipes) = &part.action else {
             if let Some(first) = deletes {
                 let fault =
@@ -170,14 +174,13 @@ fn fields_fit(parts: &[(&Place, Option<Part>)], key_columns: &[String], out: Out
             continue;
         };
         if part.id == PartId::record() {
-            let fault = Diagnostic::fault(
-                codes::BAD_PART,
-                "the part `record` is the whole record, and this one only writes fields",
-                place,
-            );
+            let text = "the part `record` is the whole record, and this one only writes fields";
+            let fault = Diagnostic::fault(codes::BAD_PART, text, place);
             out.push(fault.help("give it another name, such as `fields`"));
         }
         for field in recipes.keys() {
+            let then = entry.node.get("then").and_then(|then| then.get("anonymise"));
+            let place = then.and_then(|then| then.entry(field)).map_or(place, |one| &one.key_place);
             if key_columns.contains(field) {
                 let text = format!("`{}` is part of the record's key, which names it in the log", shown(field));
                 let fault = Diagnostic::fault(codes::BAD_PART, text, place).label("anonymises the key");
@@ -185,10 +188,10 @@ fn fields_fit(parts: &[(&Place, Option<Part>)], key_columns: &[String], out: Out
             }
             if let Some(first) = written.insert(field, place) {
                 let text = format!("two parts write `{}`", shown(field));
-                let fault = Diagnostic::fault(codes::BAD_PART, text, place).label("and this one");
+                let fault = Diagnostic::fault(codes::BAD_PART, text, place).label("and here");
                 out.push(
                     fault
-                        .also(first, "this one")
+                        .also(first, "here")
                         .help("leave it in one of them, with every reason to keep it as a ground there"),
                 );
             }
@@ -261,6 +264,8 @@ fn ground(cx: &mut RuleContext<'_>, id: GroundId, holders: &[&Entry], path: &str
     let keep = match (keep_at, catalogue) {
         (Some(entry), _) => term(entry, out),
         (None, Some(known)) => Some(known.term),
+        // Where the reason is at fault it may have been one that brings the term.
+        (None, None) if because.is_none() && because_at.is_some() => None,
         (None, None) => lacks(own, "keep", path, out),
     };
     let from_at = own.node.entry("from");
@@ -285,6 +290,9 @@ fn ground(cx: &mut RuleContext<'_>, id: GroundId, holders: &[&Entry], path: &str
 }
 
 fn lacks<T>(holder: &Entry, key: &str, path: &str, out: Out<'_>) -> Option<T> {
+    if shape::is_misspelt(&holder.node, &v1::RULE, key) {
+        return None;
+    }
     if let Some(known) = key_of(&v1::RULE, key) {
         let fault = shape::lacks(&holder.key_place, key, known, path);
         out.push(match key {
@@ -329,8 +337,12 @@ fn term(entry: &Entry, out: Out<'_>) -> Option<Term> {
     match Term::parse(text) {
         Ok(term) => Some(term),
         Err(bad) => {
+            let label = match &bad {
+                BadTerm::Shape => "not numbers with units".to_string(),
+                other => other.to_string(),
+            };
             let fault = Diagnostic::fault(codes::BAD_TERM, format!("`{}` is no term", shown(text)), &entry.node.place);
-            out.push(fault.label(bad.to_string()).help(
+            out.push(fault.label(label).help(
                 "write numbers and units: \"2 years\", \"18 months\", \"1 year 6 months\", \"4 weeks\", \"90 days\"",
             ));
             None
@@ -339,11 +351,6 @@ fn term(entry: &Entry, out: Out<'_>) -> Option<Term> {
 }
 
 /// A period by its words; what is none was told by the check of the shape.
-pub(super) fn alignment(entry: &Entry) -> Option<Alignment> {
-    alignment_word(entry.node.text()?)
-}
-
-/// A period by its words.
-fn alignment_word(text: &str) -> Option<Alignment> {
-    grounds::alignment(text)
+fn alignment(entry: &Entry) -> Option<Alignment> {
+    grounds::alignment(entry.node.text()?)
 }

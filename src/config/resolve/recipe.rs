@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use super::{Out, count};
 use crate::codes;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::shape::key_of;
 use crate::config::source::shown;
 use crate::config::tree::{Entry, Node};
+use crate::config::v1;
 use crate::domain::recipe::{Recipe, Recipes, Truncate};
 
 /// The recipes of `anonymise = { field = recipe }`.
@@ -48,6 +50,10 @@ fn recipe(entry: &Entry, top: bool, out: Out<'_>) -> Option<Recipe> {
             }
             _ => None,
         };
+    }
+    let known = |one: &Entry| key_of(&v1::RECIPES, &one.key).is_some();
+    if !entry.node.entries().iter().all(known) {
+        return None;
     }
     let [one] = entry.node.entries() else {
         let n = entry.node.entries().len();
@@ -105,22 +111,14 @@ fn pseudonym(entry: &Entry, out: Out<'_>) -> Option<Recipe> {
 }
 
 fn members(entry: &Entry, out: Out<'_>) -> Option<BTreeMap<String, Recipe>> {
-    let mut found = BTreeMap::new();
     if entry.node.entries().is_empty() {
         let fault = Diagnostic::fault(codes::BAD_RECIPE, "no member is named", &entry.key_place).label("empty");
         out.push(fault.help("name the members by path: { json = { \"customer.phone\" = \"null\" } }"));
         return None;
     }
-    flatten(&entry.node, "", &mut found, out)?;
-    Some(found)
-}
-
-/// Members by path; `customer.phone = "null"` without quotes is a table in TOML, and means the same path.
-fn flatten(node: &Node, path: &str, found: &mut BTreeMap<String, Recipe>, out: Out<'_>) -> Option<()> {
-    for entry in node.entries() {
-        let here = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
-        let recipe = recipe(entry, false, out)?;
-        found.insert(here, recipe);
+    let mut found = BTreeMap::new();
+    for member in entry.node.entries() {
+        found.insert(member.key.clone(), recipe(member, false, out)?);
     }
-    Some(())
+    Some(found)
 }

@@ -8,7 +8,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::predicate::{Dialect, Relations};
 use crate::config::shape::{self, nearest};
 use crate::config::source::{Place, shown};
-use crate::config::tree::{Entry, Node};
+use crate::config::tree::{Entry, Node, Value};
 use crate::config::v1;
 use crate::domain::id::{RuleId, SystemId};
 use crate::domain::identity::IdentityKind;
@@ -41,7 +41,9 @@ pub(super) fn all(
 ) -> BTreeMap<RuleId, Rule> {
     let mut rules = BTreeMap::new();
     for entry in root.get("rule").map(Node::entries).unwrap_or_default() {
-        if let Some(rule) = rule(root, entry, systems, year, out) {
+        if matches!(entry.node.value, Value::Table(_))
+            && let Some(rule) = rule(root, entry, systems, year, out)
+        {
             rules.insert(rule.id.clone(), rule);
         }
     }
@@ -78,7 +80,7 @@ fn rule(
         sources: cx.sources,
         parts: parts?,
         limits: limits?,
-        schedule: schedule?,
+        schedule: schedule.ok()?,
     })
 }
 

@@ -1,12 +1,14 @@
 //! Which records, what hangs below them and what protects them.
 
 use super::rule::{RuleContext, not_empty};
-use super::{Out, recipe};
+use super::{Out, Told, recipe};
 use crate::codes;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::predicate::{self, Relations};
+use crate::config::shape;
 use crate::config::source::{Place, shown};
 use crate::config::tree::{Entry, Node};
+use crate::config::v1;
 use crate::domain::predicate::Predicate;
 use crate::domain::selection::{Child, ChildAction, Protect, Relation, Selection, SqlSelection, TableName};
 
@@ -39,17 +41,7 @@ pub(super) fn selection(cx: &mut RuleContext<'_>, system: Option<&Entry>, out: O
     let before = out.len();
     let rule = &cx.entry.node;
     let records = rule.entry("records")?;
-    let table = match records.node.text() {
-        Some(name) => table_name(name, None, &records.node.place, out),
-        None => match records.node.get("table") {
-            Some(name) => table_name(name.text()?, records.node.text_of("schema"), &name.place, out),
-            None => {
-                let path = format!("{}.records", cx.path);
-                crate::config::shape::lacking(records, &crate::config::v1::RECORDS, &path, out);
-                None
-            }
-        },
-    };
+    let table = table_of(cx, records, out);
     let key = records.node.texts_of("key");
     if let Some(entry) = records.node.entry("key") {
         not_empty(&key, entry.mark(), "the key", out);
@@ -63,7 +55,7 @@ pub(super) fn selection(cx: &mut RuleContext<'_>, system: Option<&Entry>, out: O
     let selection = SqlSelection {
         table: table?,
         key,
-        filter: filter?,
+        filter: filter.ok()?,
         protect,
         children,
         follow_foreign_keys: rule.flag_of("follow-foreign-keys"),
@@ -72,6 +64,15 @@ pub(super) fn selection(cx: &mut RuleContext<'_>, system: Option<&Entry>, out: O
     };
     let faulty = out.iter().skip(before).any(Diagnostic::is_fault);
     (!faulty).then_some(Selection::Sql(selection))
+}
+
+fn table_of(cx: &RuleContext<'_>, records: &Entry, out: Out<'_>) -> Option<TableName> {
+    if let Some(name) = records.node.text() {
+        return table_name(name, None, &records.node.place, out);
+    }
+    shape::lacking(records, &v1::RECORDS, &format!("{}.records", cx.path), out);
+    let name = records.node.get("table")?;
+    table_name(name.text()?, records.node.text_of("schema"), &name.place, out)
 }
 
 fn table_name(name: &str, schema: Option<&str>, place: &Place, out: Out<'_>) -> Option<TableName> {
@@ -97,23 +98,23 @@ fn table_name(name: &str, schema: Option<&str>, place: &Place, out: Out<'_>) -> 
     Some(TableName { schema: schema.map(str::to_string), name: name.to_string() })
 }
 
-/// The `where` of a table; `Some(None)` where there is none, `None` where it is at fault.
+/// The `where` of a table, where there is one.
 pub(super) fn filter(
     cx: &RuleContext<'_>,
     node: &Node,
     relations: &Relations,
     out: Out<'_>,
-) -> Option<Option<Predicate>> {
-    let Some(entry) = node.entry("where") else { return Some(None) };
-    let text = entry.node.text()?;
+) -> Result<Option<Predicate>, Told> {
+    let Some(entry) = node.entry("where") else { return Ok(None) };
+    let text = entry.node.text().ok_or(Told)?;
     match predicate::parse(text, cx.dialect, relations) {
-        Ok(predicate) => Some(Some(predicate)),
+        Ok(predicate) => Ok(Some(predicate)),
         Err(faults) => {
             for fault in faults {
                 let place = entry.node.place.inside(text, fault.span);
                 out.push(Diagnostic::fault(codes::BAD_WHERE, fault.text, &place).label(fault.label).help(fault.help));
             }
-            None
+            Err(Told)
         }
     }
 }
@@ -143,7 +144,7 @@ pub(super) fn relation(cx: &RuleContext<'_>, node: &Node, place: &Place, out: Ou
         out.push(fault.help("`on` are the related table's columns, `to` the record's, in the same order"));
         return None;
     }
-    let filter = filter(cx, node, &Relations::none(), out)?;
+    let filter = filter(cx, node, &Relations::none(), out).ok()?;
     Some(Relation { table: name, on, to, filter })
 }
 
@@ -186,14 +187,12 @@ fn protection(cx: &RuleContext<'_>, node: &Node, out: Out<'_>) -> Option<Protect
         out.push(fault.label("which table?").help("name it: { table = \"disputes\", on = \"customer_id\" }"));
         return None;
     }
-    match filter(cx, node, &cx.relations, out)? {
-        Some(predicate) => Some(Protect::Where(predicate)),
-        None => {
-            let fault = Diagnostic::fault(codes::MISSING_KEY, "this protects nothing", &node.place).label("empty");
-            out.push(fault.help("write { where = \"open = 1\" } or { table = \"disputes\", on = \"customer_id\" }"));
-            None
-        }
+    let predicate = filter(cx, node, &cx.relations, out).ok()?;
+    if predicate.is_none() {
+        let fault = Diagnostic::fault(codes::MISSING_KEY, "this protects nothing", &node.place).label("empty");
+        out.push(fault.help("write { where = \"open = 1\" } or { table = \"disputes\", on = \"customer_id\" }"));
     }
+    predicate.map(Protect::Where)
 }
 
 fn children(cx: &RuleContext<'_>, list: Option<&Node>, out: Out<'_>) -> Vec<Child> {

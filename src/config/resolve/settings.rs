@@ -9,7 +9,7 @@ use crate::codes;
 use crate::config::Settings;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::source::shown;
-use crate::config::tree::{Entry, Node};
+use crate::config::tree::{Entry, Node, Value};
 use crate::domain::digest::Digest;
 use crate::domain::policy::SecretRef;
 
@@ -115,6 +115,9 @@ pub(super) fn path(node: &Node, out: Out<'_>) -> Option<PathBuf> {
 /// A reference to a secret.
 pub(super) fn secret(entry: &Entry, out: Out<'_>) -> Option<SecretRef> {
     let node = &entry.node;
+    if !matches!(node.value, Value::Table(_)) {
+        return None;
+    }
     match (node.get("credential"), node.get("file")) {
         (Some(credential), None) => {
             let name = credential.text()?;

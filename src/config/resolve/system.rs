@@ -19,6 +19,9 @@ const KINDS: [&str; 3] = ["mariadb", "postgres", "sqlite"];
 pub(super) fn all(root: &Node, out: Out<'_>) -> BTreeMap<SystemId, System> {
     let mut systems = BTreeMap::new();
     for entry in root.get("system").map(Node::entries).unwrap_or_default() {
+        if !matches!(entry.node.value, Value::Table(_)) {
+            continue;
+        }
         let id = name(entry, SystemId::new, out);
         let access = access(entry, out);
         if let (Some(id), Some(access)) = (id, access) {
