@@ -48,3 +48,30 @@ fn broken_configurations_say_what_to_type() {
         insta::assert_snapshot!(name, told.render(false, 110));
     }
 }
+
+fn load_ok(name: &str, text: &str) -> bewaard::config::Loaded {
+    load_text(Path::new(name), text).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+#[test]
+fn the_reference_and_the_examples_load_without_a_warning() {
+    for (name, text) in [
+        ("reference.toml", bewaard::config::REFERENCE),
+        ("webshop.toml", include_str!("../config/examples/webshop.toml")),
+        ("crm.toml", include_str!("../config/examples/crm.toml")),
+    ] {
+        let loaded = load_ok(name, text);
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    }
+}
+
+/// `BEWAARD_BLESS=1 cargo test` writes it anew.
+#[test]
+fn the_committed_schema_is_the_one_of_the_keys() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/bewaard.schema.json");
+    let schema = bewaard::config::schema();
+    if std::env::var_os("BEWAARD_BLESS").is_some() {
+        bewaard::durable::replace(&path, schema.as_bytes(), bewaard::durable::PUBLIC, path.parent().unwrap()).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), schema, "run: BEWAARD_BLESS=1 cargo test --test config");
+}
