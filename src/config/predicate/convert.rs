@@ -43,6 +43,22 @@ pub(super) fn offset(text: &str, line: u64, column: u64) -> usize {
     start + rest.char_indices().nth(column - 1).map_or(rest.len(), |(at, _)| at)
 }
 
+/// The end of a stretch with its closing brackets, which the parser's own spans leave out.
+fn closed(text: &str, start: usize, mut end: usize) -> usize {
+    let rest = |end: usize| text.get(end..).unwrap_or_default();
+    if rest(end).starts_with("()") {
+        end += 2;
+    }
+    let inner = text.get(start..end).unwrap_or_default();
+    let open = inner.matches('(').count().saturating_sub(inner.matches(')').count());
+    for _ in 0..open {
+        if rest(end).starts_with(')') {
+            end += 1;
+        }
+    }
+    end
+}
+
 struct Converter<'a> {
     text: &'a str,
     dialect: Dialect,
@@ -58,7 +74,7 @@ impl Converter<'_> {
         }
         let start = offset(self.text, span.start.line, span.start.column);
         let end = offset(self.text, span.end.line, span.end.column);
-        if start < end { start..end } else { 0..self.text.len() }
+        if start < end { start..closed(self.text, start, end) } else { 0..self.text.len() }
     }
 
     fn refuse<T>(&mut self, expression: &Expr, text: &str, label: &str, help: &str) -> Option<T> {

@@ -104,6 +104,9 @@ impl Fault {
 /// More text than this is no condition, and would make the tree too deep.
 const MOST_TEXT: usize = 8 * 1024;
 
+/// Deeper than this the parser would need more stack than a thread of ours has.
+const MOST_DEPTH: usize = 16;
+
 /// Reads a condition.
 ///
 /// # Errors
@@ -126,8 +129,8 @@ pub fn parse(text: &str, dialect: Dialect, relations: &Relations) -> Result<Pred
 }
 
 fn expression(text: &str, dialect: Dialect) -> Result<Expr, Fault> {
-    let mut parser =
-        Parser::new(dialect.parser()).try_with_sql(text).map_err(|error| syntax(text, &error, text.len()))?;
+    let parser = Parser::new(dialect.parser()).with_recursion_limit(MOST_DEPTH);
+    let mut parser = parser.try_with_sql(text).map_err(|error| syntax(text, &error, text.len()))?;
     let expression = parser.parse_expr().map_err(|error| syntax(text, &error, text.len()))?;
     let next = parser.peek_token();
     if next.token == Token::EOF {

@@ -2,6 +2,7 @@
 
 use sqlparser::ast::Expr;
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
 
 use super::Dialect;
 use crate::domain::predicate::{Literal, Predicate};
@@ -57,12 +58,22 @@ fn name(name: &str, dialect: Dialect) -> String {
 fn is_plain(name: &str, dialect: Dialect) -> bool {
     let shape = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         && name.starts_with(|c: char| c.is_ascii_lowercase());
-    let parsed = |text: String| {
+    let whole = |text: String| {
         let mut parser = Parser::new(dialect.parser()).try_with_sql(&text).ok()?;
-        parser.parse_expr().ok()
+        let parsed = parser.parse_expr().ok()?;
+        (parser.peek_token().token == Token::EOF).then_some(parsed)
     };
+    // In brackets, for some words begin a subquery only there.
+    let inner = |text: String| match whole(text) {
+        Some(Expr::Nested(inner)) => Some(*inner),
+        _ => None,
+    };
+    let itself = |expr: &Expr| matches!(expr, Expr::Identifier(found) if found.value == name);
     shape
-        && matches!(parsed(format!("{name} = 1")), Some(Expr::BinaryOp { left, .. }) if matches!(left.as_ref(), Expr::Identifier(_)))
-        && matches!(parsed(format!("related({name})")), Some(Expr::Function(_)))
-        && matches!(parsed(format!("{name} LIKE 'x'")), Some(Expr::Like { .. }))
+        && matches!(inner(format!("({name} = 1)")), Some(Expr::BinaryOp { left, .. }) if itself(&left))
+        && matches!(inner(format!("({name} IN (1))")), Some(Expr::In { expr, .. }) if itself(&expr))
+        && matches!(inner(format!("({name} LIKE 'x')")), Some(Expr::Like { expr, .. }) if itself(&expr))
+        && matches!(inner(format!("({name} IS NULL)")), Some(Expr::IsNull(expr)) if itself(&expr))
+        && matches!(whole(format!("related({name}, {name} = 1)")), Some(Expr::Function(_)))
+        && matches!(whole(format!("NOT ({name} = 1)")), Some(Expr::UnaryOp { .. }))
 }

@@ -55,7 +55,7 @@ fn outside(text: &str, at: usize, c: char, next: Option<char>) -> Option<Fault> 
         }
         ('?', _) => placeholder(at..at + 1),
         ('$' | ':' | '@', Some(next)) if next.is_alphanumeric() || next == '_' || next == '@' => {
-            placeholder(at..at + 2)
+            placeholder(at..at + 1 + next.len_utf8())
         }
         _ => return None,
     };
