@@ -317,9 +317,9 @@ mod meaning {
         };
         assert_eq!(drawn("rule.invoices.since.column"), "webshop.toml:29:16");
         assert_eq!(drawn("rule.inactive-customers.children.0.table"), "webshop.toml:21:23");
-        assert_eq!(drawn("rule.inactive-customers.children[0].on"), "webshop.toml:21:42");
+        assert_eq!(drawn("rule.inactive-customers.children[0].on"), "webshop.toml:21:41");
         assert_eq!(drawn("rule.inactive-customers.records.key"), drawn("rule.inactive-customers.records"));
-        assert_eq!(drawn("system.webshop.mariadb.host"), "webshop.toml:11:22");
+        assert_eq!(drawn("system.webshop.mariadb.host"), "webshop.toml:11:20");
         assert_eq!(drawn("nowhere.at.all"), "webshop.toml");
     }
 }

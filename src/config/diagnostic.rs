@@ -143,11 +143,15 @@ impl Diagnostic {
                 continue;
             }
             seen.push(path);
+            let marks: Vec<&Mark> =
+                std::iter::once(primary).chain(&self.others).filter(|one| one.place.file.path == path).collect();
+            let (text, start, line) = window(&mark.place, &marks);
             let here = |kind: AnnotationKind, one: &Mark| {
-                let span = kind.span(one.place.span.clone());
+                let span = one.place.span.start.saturating_sub(start)..one.place.span.end.saturating_sub(start);
+                let span = kind.span(span);
                 if one.label.is_empty() { span } else { span.label(one.label.clone()) }
             };
-            let mut snippet = Snippet::source(mark.place.file.shown());
+            let mut snippet = Snippet::source(text).line_start(line);
             if primary.place.file.path == path {
                 snippet = snippet.annotation(here(AnnotationKind::Primary, primary));
             }
@@ -160,6 +164,18 @@ impl Diagnostic {
     }
 }
 
+/// The lines of a file that the marks are in, where they start, and the number of the first: a file may be large, and
+/// each drawing reads what it is given.
+fn window<'a>(place: &'a Place, marks: &[&Mark]) -> (&'a str, usize, usize) {
+    let text = place.file.shown();
+    let first = marks.iter().map(|mark| mark.place.span.start).min().unwrap_or_default();
+    let last = marks.iter().map(|mark| mark.place.span.end).max().unwrap_or_default();
+    let start = text.get(..first).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+    let end = text.get(last..).and_then(|after| after.find('\n')).map_or(text.len(), |length| last + length);
+    let line = text.get(..start).unwrap_or_default().bytes().filter(|byte| *byte == b'\n').count() + 1;
+    (text.get(start..end).unwrap_or_default(), start, line)
+}
+
 /// All that is wrong.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
@@ -170,6 +186,10 @@ impl Diagnostics {
     /// In the order of files and lines.
     pub fn new(mut list: Vec<Diagnostic>) -> Self {
         list.sort_by_cached_key(Diagnostic::order);
+        // What is wrong with a key of a system is found again by each of its rules.
+        list.dedup_by(|later, first| {
+            later.code == first.code && later.text == first.text && later.order() == first.order()
+        });
         Self { list }
     }
     /// Each of them.

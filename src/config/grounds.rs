@@ -160,6 +160,9 @@ pub(super) fn compare(
 ) -> Option<Diagnostic> {
     let mine = (own.keep, own.from);
     let theirs = (known.term, known.start);
+    if mine == theirs {
+        return None;
+    }
     let shown = |(clock, mine, theirs): (NaiveDate, NaiveDate, NaiveDate)| {
         let day = |day: NaiveDate| day.format("%d-%m-%Y").to_string();
         format!("a clock of {} goes on {}; by {} it stays until {}", day(clock), day(mine), known.id, day(theirs))

@@ -239,7 +239,7 @@ fn wrong_kind(node: &Node, kind: &Kind, key: &Key, mark: &Place, path: &str) -> 
 }
 
 fn wrong_word(text: &str, words: &[&str], key: &Key, mark: &Place, path: &str) -> Diagnostic {
-    let fault = Diagnostic::fault(codes::BAD_VALUE, format!("`{}` is {}", shown(path), either(words)), mark);
+    let fault = Diagnostic::fault(codes::BAD_VALUE, format!("`{}` takes {}", shown(path), either(words)), mark);
     match nearest(text, words.iter().copied()) {
         Some(near) => fault.label("not one of them").help(format!("did you mean \"{near}\"?")),
         None => fault.label("not one of them").help(format!("write it like this: {}", key.example)),

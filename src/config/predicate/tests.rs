@@ -81,7 +81,7 @@ fn everything_else_is_refused_with_its_place() {
         ("a = 1 b = 2", "b = 2"),
         ("a LIKE 1", "1"),
         ("a LIKE 'x' ESCAPE '!'", "a LIKE 'x'"),
-        ("a IS TRUE", "a IS TRUE"),
+        ("a IS TRUE", "a"),
         ("a = 1 AND", "AND"),
         ("", ""),
     ] {

@@ -40,6 +40,7 @@ pub(super) fn policy(root: &Node, digest: Digest, out: Out<'_>) -> Option<(Polic
     let actors = actors(root, out);
     let systems = system::all(root, out);
     let rules = rule::all(root, &systems, year.unwrap_or_default(), out);
+    select::stray_protections(root, out);
     if root.get("rule").is_none_or(|rules| rules.entries().is_empty()) {
         out.push(
             Diagnostic::new(

@@ -177,6 +177,35 @@ fn protections(cx: &RuleContext<'_>, entry: Option<&Entry>, about: Option<&Table
     found
 }
 
+/// Protections of systems that are about no rule's table: most likely a misspelt name, and then nothing is protected.
+pub(super) fn stray_protections(root: &Node, out: Out<'_>) {
+    let rules = root.get("rule").map(Node::entries).unwrap_or_default();
+    for system in root.get("system").map(Node::entries).unwrap_or_default() {
+        let ours = rules.iter().filter(|rule| rule.node.text_of("system") == Some(system.key.as_str()));
+        let table = |records: &'_ Node| records.text().or(records.text_of("table")).map(str::to_string);
+        let tables: Vec<String> = ours.filter_map(|rule| rule.node.get("records").and_then(table)).collect();
+        for node in system.node.get("protect").map(Node::items).unwrap_or_default() {
+            let Some(records) = node.entry("records") else {
+                let text = "a protection on a system says which table's records it is about";
+                let fault = Diagnostic::fault(codes::MISSING_KEY, text, &node.place).label("needs `records`");
+                out.push(fault.help("write: { records = \"customers\", where = \"vip = 1\" }"));
+                continue;
+            };
+            let name = records.node.text().unwrap_or_default();
+            if tables.iter().any(|table| table == name) {
+                continue;
+            }
+            let text =
+                format!("no rule of `{}` is about `{}`, so this protects nothing", shown(&system.key), shown(name));
+            let fault = Diagnostic::fault(codes::BAD_RELATION, text, records.mark()).label("no such `records`");
+            out.push(match shape::nearest(name, tables.iter().map(String::as_str)) {
+                Some(near) => fault.help(format!("did you mean \"{}\"?", shown(near))),
+                None => fault.help("name a table that a rule of this system has under `records`, or remove this"),
+            });
+        }
+    }
+}
+
 fn protection(cx: &RuleContext<'_>, node: &Node, out: Out<'_>) -> Option<Protect> {
     if node.entry("table").is_some() {
         return relation(cx, node, &node.place, out).map(Protect::Related);
