@@ -6,6 +6,8 @@ mod support;
 
 #[path = "engines/both.rs"]
 mod both;
+#[path = "engines/connector.rs"]
+mod connector;
 #[path = "engines/mariadb.rs"]
 mod mariadb;
 #[path = "engines/postgres.rs"]
@@ -19,6 +21,8 @@ use bewaard::domain::policy::ServerAccess;
 use bewaard::domain::selection::TableName;
 use bewaard::domain::value::Scalar;
 use support::servers::{Database, Kind, Via};
+
+const BOTH: [Kind; 2] = [Kind::Mariadb, Kind::Postgres];
 
 fn engine_for(kind: Kind, access: &ServerAccess) -> Box<dyn Engine> {
     let system = SystemId::new("shop").unwrap();

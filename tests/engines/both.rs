@@ -7,9 +7,7 @@ use bewaard::domain::id::BatchId;
 use bewaard::domain::value::Scalar;
 
 use crate::support::servers::{Database, Kind, Server, Via};
-use crate::{engine, engine_for, named, need, rows, session, table, text};
-
-const BOTH: [Kind; 2] = [Kind::Mariadb, Kind::Postgres];
+use crate::{BOTH, engine, engine_for, named, need, rows, session, table, text};
 
 /// A value that stands for somebody's data: no error may show it.
 const CANARY: &str = "kanarie.vogel@example.nl";

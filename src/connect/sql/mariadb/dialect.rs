@@ -72,6 +72,7 @@ impl Dialect for MariaDialect {
             TypeClass::Float => format!("?{n}f"),
             TypeClass::Binary if is_bit(column) => format!("CAST(CONV(?{n}x, 16, 10) AS UNSIGNED)"),
             TypeClass::Binary => format!("UNHEX(?{n}x)"),
+            TypeClass::Decimal => cast(&format!("?{n}d"), column),
             TypeClass::Dynamic => format!("?{n}"),
             _ => cast(&format!("?{n}t"), column),
         }
@@ -109,7 +110,8 @@ impl Dialect for MariaDialect {
     }
 
     fn lock(&self) -> &'static str {
-        "FOR UPDATE"
+        // With the space that sets it apart from what stands before it.
+        " FOR UPDATE"
     }
 
     fn text_literal(&self, text: &str) -> String {

@@ -14,6 +14,8 @@ use crate::domain::value::Scalar;
 pub(super) enum Want {
     /// `i`: a whole number.
     Whole,
+    /// `d`: a decimal number as text. The server would take any other text for zero.
+    Decimal,
     /// `t`: text, compared in the column's collation.
     Text,
     /// `x`: bytes, sent as hexadecimal text.
@@ -44,6 +46,7 @@ pub(super) fn translate(text: &str, values: &[Scalar]) -> Result<(String, Vec<Va
                 }
                 let want = match chars.peek() {
                     Some('i') => Want::Whole,
+                    Some('d') => Want::Decimal,
                     Some('t') => Want::Text,
                     Some('x') => Want::Hex,
                     Some('f') => Want::Float,
@@ -72,8 +75,11 @@ fn fit(value: &Scalar, want: Want) -> Result<Value, SqlFault> {
         (Want::Whole | Want::Float | Want::Any, Scalar::Int(number)) => Value::Int(*number),
         (Want::Whole | Want::Float | Want::Any, Scalar::UInt(number)) => Value::UInt(*number),
         (Want::Whole, Scalar::Text(digits) | Scalar::Typed { text: digits, .. }) => whole(digits)?,
-        (Want::Text, Scalar::Int(number)) => text(&number.to_string()),
-        (Want::Text, Scalar::UInt(number)) => text(&number.to_string()),
+        (Want::Decimal, Scalar::Text(digits) | Scalar::Typed { text: digits, .. }) if is_decimal(digits) => {
+            text(digits)
+        }
+        (Want::Text | Want::Decimal, Scalar::Int(number)) => text(&number.to_string()),
+        (Want::Text | Want::Decimal, Scalar::UInt(number)) => text(&number.to_string()),
         (Want::Text | Want::Any, Scalar::Text(words) | Scalar::Typed { text: words, .. }) => text(words),
         (Want::Hex, Scalar::Bytes(bytes)) => text(&hex::encode(bytes)),
         (Want::Hex, Scalar::Text(words)) => text(&hex::encode(words)),
@@ -88,6 +94,13 @@ fn fit(value: &Scalar, want: Want) -> Result<Value, SqlFault> {
 
 fn unfit() -> SqlFault {
     refused("a value does not fit the type of its column")
+}
+
+fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    all(whole) && all(fraction)
 }
 
 fn whole(digits: &str) -> Result<Value, SqlFault> {
@@ -119,6 +132,10 @@ mod tests {
         assert!(translate("id = ?1i", &[Scalar::Text("5abc".into())]).is_err());
         assert!(translate("id = ?1i", &[Scalar::Bytes(vec![1])]).is_err());
         assert!(translate("id = ?2i", &[Scalar::Int(1)]).is_err());
+        for (digits, fits) in [("-12.50", true), ("7", true), ("x", false), ("", false), ("1.", false), ("1e5", false)]
+        {
+            assert_eq!(translate("d = ?1d", &[Scalar::Text(digits.into())]).is_ok(), fits, "{digits}");
+        }
         let (_, bound) = translate("name = ?1t", &[Scalar::Int(5)]).unwrap();
         assert_eq!(bound, [Value::from("5")], "a number is compared with a text as text");
     }

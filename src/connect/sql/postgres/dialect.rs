@@ -113,7 +113,8 @@ impl Dialect for PostgresDialect {
     }
 
     fn lock(&self) -> &'static str {
-        "FOR UPDATE"
+        // With the space that sets it apart from what stands before it.
+        " FOR UPDATE"
     }
 
     fn text_literal(&self, text: &str) -> String {
