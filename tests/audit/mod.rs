@@ -1,2 +1,4 @@
+mod attacks;
+mod oracles;
 mod support;
 mod writer;

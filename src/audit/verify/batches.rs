@@ -1,0 +1,78 @@
+//! Batches: each is announced before anything is erased, and each (record, part) of it has one final outcome.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::domain::digest::Digest;
+use crate::domain::outcome::Outcome;
+
+#[derive(Debug)]
+struct Open {
+    index: u64,
+    count: u64,
+    settled: u64,
+    seen: HashSet<(Digest, String)>,
+}
+
+/// The batches that are not yet complete: few at any moment.
+#[derive(Debug, Default)]
+pub(super) struct Batches(BTreeMap<String, Open>);
+
+impl Batches {
+    pub(super) fn intend(&mut self, batch: &str, index: u64, count: u64) -> Result<(), String> {
+        if self.0.contains_key(batch) {
+            return Err(format!("entry {index} announces {batch} a second time"));
+        }
+        if count > 0 {
+            self.0.insert(batch.into(), Open { index, count, settled: 0, seen: HashSet::new() });
+        }
+        Ok(())
+    }
+
+    pub(super) fn outcome(
+        &mut self,
+        at: u64,
+        batch: &str,
+        pair: (Digest, String),
+        result: Outcome,
+    ) -> Result<(), String> {
+        let Some(open) = self.0.get_mut(batch) else {
+            return Err(format!(
+                "the outcome in entry {at} belongs to {batch}, which is not announced, or complete already"
+            ));
+        };
+        if result == Outcome::Pending {
+            // A pending outcome is followed by a final one.
+            return Ok(());
+        }
+        if !open.seen.insert(pair) {
+            return Err(format!("entry {at} gives a record and part of {batch} a second final outcome"));
+        }
+        self.settle(at, batch, 1)
+    }
+
+    pub(super) fn settle(&mut self, at: u64, batch: &str, count: u64) -> Result<(), String> {
+        let Some(open) = self.0.get_mut(batch) else {
+            // Outcomes that are `unknown` complete a batch; a person may settle them afterwards.
+            return Ok(());
+        };
+        open.settled = open.settled.saturating_add(count);
+        let (settled, announced) = (open.settled, open.count);
+        if settled >= announced {
+            self.0.remove(batch);
+        }
+        if settled > announced {
+            return Err(format!("with entry {at}, {batch} has more outcomes than the {announced} announced"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell(&self, told: &mut Vec<String>) {
+        for (batch, open) in &self.0 {
+            let (missing, count) = (open.count - open.settled, open.count);
+            told.push(format!(
+                "{batch}, announced in entry {}, is open: {missing} of {count} outcomes are missing",
+                open.index
+            ));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The file `heads`, line by line: form, growth, signatures, and the passing on of the key.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::audit::note::{BadNote, Checkpoint, Note, VerifierKey, key_change_text};
+
+/// The file's name.
+pub(super) const FILE: &str = "heads";
+/// Longer than any head's line.
+const MAX_LINE: u64 = 16 * 1024;
+
+/// A line of `heads`.
+#[derive(Debug)]
+pub(super) enum HeadLine {
+    Head(Box<Note>, Checkpoint),
+    /// Not a head.
+    Damaged,
+    /// The last line, without an end.
+    Torn,
+}
+
+/// Reads `heads` as long as it is when this is made: what a writer adds later is not looked at.
+#[derive(Debug)]
+pub(super) struct HeadLines {
+    file: io::Take<BufReader<File>>,
+    number: u64,
+}
+
+impl HeadLines {
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        let file = File::open(folder.join(FILE))?;
+        let length = file.metadata()?.len();
+        Ok(Self { file: BufReader::new(file).take(length), number: 0 })
+    }
+
+    /// The number of the line read last, from 1.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn read(&mut self) -> io::Result<Option<HeadLine>> {
+        let mut line = Vec::new();
+        let read = self.file.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? as u64;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        Ok(Some(match line.pop() {
+            Some(b'\n') => read_head(&line).map_or(HeadLine::Damaged, |(note, at)| HeadLine::Head(Box::new(note), at)),
+            _ if read == MAX_LINE => HeadLine::Damaged,
+            _ => HeadLine::Torn,
+        }))
+    }
+}
+
+/// A head's line is `{"note":"..."}` with no byte to spare.
+fn read_head(line: &[u8]) -> Option<(Note, Checkpoint)> {
+    let text = line.strip_prefix(b"{\"note\":")?.strip_suffix(b"}")?;
+    let note: String = serde_json::from_slice(text).ok()?;
+    if serde_json::to_vec(&note).ok()? != text {
+        return None;
+    }
+    let note = Note::read(&note).ok()?;
+    let checkpoint = note.checkpoint().ok()?;
+    // No extension lines: they would say something that nobody here looks at.
+    (checkpoint.text() == note.text).then_some((note, checkpoint))
+}
+
+/// Which key signs, from the first on.
+#[derive(Debug)]
+pub(super) struct KeyChain {
+    keys: Vec<VerifierKey>,
+    next: Option<VerifierKey>,
+}
+
+impl KeyChain {
+    pub(super) fn new(first: VerifierKey) -> Self {
+        Self { keys: vec![first], next: None }
+    }
+
+    /// Every key that ever signed, the newest last.
+    pub(super) fn keys(&self) -> &[VerifierKey] {
+        &self.keys
+    }
+
+    /// An entry names the next key. It counts from the head over this entry on.
+    pub(super) fn pass_on(&mut self, id: &str, proof: Option<&str>) -> Result<(), String> {
+        let Some(old) = self.keys.last().filter(|_| self.next.is_none()) else {
+            return Err("the signing key changes twice between two heads".into());
+        };
+        let new = VerifierKey::parse(id).map_err(|bad| format!("the new signing key is {bad}"))?;
+        let proof = proof.and_then(|proof| STANDARD.decode(proof).ok()).unwrap_or_default();
+        if new.name() != old.name() || !new.verify(key_change_text(old.name(), old, &new).as_bytes(), &proof) {
+            return Err("the new signing key's own signature is missing or does not fit".into());
+        }
+        self.next = Some(new);
+        Ok(())
+    }
+
+    /// Checks a head's signatures: exactly the key in force, and with it the next, where an entry names one.
+    pub(super) fn check(&mut self, note: &Note) -> Result<(), BadNote> {
+        let expected: Vec<_> = self.keys.last().into_iter().chain(&self.next).collect();
+        let signed = note.verify(&expected)?;
+        if signed.len() != expected.len() {
+            return Err(BadNote::UnknownKey);
+        }
+        if note.signatures.len() != expected.len() {
+            // A line that is not looked at is a place to hide in.
+            return Err(BadNote::Form);
+        }
+        self.keys.extend(self.next.take());
+        Ok(())
+    }
+}

@@ -1,0 +1,513 @@
+//! The one pass over the journal: every entry, every head at its size, every tile as it fills.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::batches::Batches;
+use super::heads::{self, HeadLine, HeadLines, KeyChain};
+use super::lines::{LineReader, Say};
+use super::tiles::Tiles;
+use super::walk;
+use super::{Faults, Keys, Options, Report, plural};
+use crate::audit::entry::Body;
+use crate::audit::note::{BadNote, Checkpoint, Note, VerifierKey};
+use crate::audit::tile::MAX_ENTRY;
+use crate::audit::tree::{Frontier, leaf_hash};
+use crate::codes;
+
+/// Clocks of one machine may step back a little.
+const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+
+/// A head that is still to be reached.
+#[derive(Debug)]
+struct NextHead {
+    note: Note,
+    checkpoint: Checkpoint,
+    line: u64,
+}
+
+/// A checkpoint from outside.
+#[derive(Debug)]
+struct Outside {
+    name: String,
+    note: Note,
+    checkpoint: Checkpoint,
+    /// Whether its root is the journal's at its size; `None` until that is reached.
+    fits: Option<bool>,
+}
+
+/// All that is known while the entries go by.
+pub(super) struct Pass<'a> {
+    folder: &'a Path,
+    options: &'a Options,
+    faults: Faults,
+    told: Vec<String>,
+    published: Option<Vec<u8>>,
+    published_size: Option<u64>,
+    heads: Option<HeadLines>,
+    next: Option<NextHead>,
+    head_count: u64,
+    newest: Option<Checkpoint>,
+    altered: bool,
+    sealed_unsigned: bool,
+    outside: Vec<Outside>,
+    chain: Option<KeyChain>,
+    frontier: Frontier,
+    tiles: Tiles,
+    drift: i128,
+    counts: BTreeMap<String, u64>,
+    batches: Batches,
+    latest: Option<(u64, DateTime<Utc>)>,
+    backwards: u64,
+    reader: LineReader,
+}
+
+impl<'a> Pass<'a> {
+    /// Reads what must be read before the journal, so that a writer at work is always ahead of us: the outside heads
+    /// (the caller did), then the checkpoint, then the heads.
+    pub(super) fn new(folder: &'a Path, options: &'a Options) -> Self {
+        let mut faults = Faults::default();
+        let published = match fs::read(folder.join(walk::CHECKPOINT)) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                faults.add(codes::LOG_UNREADABLE, walk::CHECKPOINT, format!("can't be read: {}", error.kind()));
+                None
+            }
+        };
+        let checkpoint = published.as_deref().and_then(read_note).map(|(_, checkpoint)| checkpoint);
+        let heads = match HeadLines::open(folder) {
+            Ok(heads) => Some(heads),
+            Err(error) => {
+                faults.add(codes::HEADS_DAMAGED, heads::FILE, format!("there are no signed heads: {}", error.kind()));
+                None
+            }
+        };
+        let published_size = checkpoint.map(|checkpoint| checkpoint.size);
+        let tiles = Tiles::new(folder, published_size.unwrap_or(0));
+        let mut pass = Self {
+            folder,
+            options,
+            faults,
+            told: Vec::new(),
+            published,
+            published_size,
+            heads,
+            next: None,
+            head_count: 0,
+            newest: None,
+            altered: false,
+            sealed_unsigned: false,
+            outside: Vec::new(),
+            chain: None,
+            frontier: Frontier::default(),
+            tiles,
+            drift: 0,
+            counts: BTreeMap::new(),
+            batches: Batches::default(),
+            latest: None,
+            backwards: 0,
+            reader: LineReader::default(),
+        };
+        pass.read_outside();
+        pass.next_head();
+        pass
+    }
+
+    /// Goes through the journal and gives the answer.
+    pub(super) fn run(mut self) -> Report {
+        let segments = walk::look(self.folder, &mut self.faults);
+        self.compare_outside();
+        for (at, name) in segments.iter().enumerate() {
+            let file = format!("{}/{name}.jsonl", walk::JOURNAL);
+            if let Err(error) = self.segment(&file, name, at + 1 == segments.len()) {
+                self.faults.add(codes::LOG_UNREADABLE, file, format!("can't be read: {}", error.kind()));
+            }
+        }
+        self.finish()
+    }
+
+    fn read_outside(&mut self) {
+        for against in &self.options.against {
+            let Some((note, checkpoint)) = read_note(&against.note) else {
+                self.faults.add(codes::OUTSIDE_DIFFERS, &against.name, "is no signed checkpoint");
+                continue;
+            };
+            self.outside.push(Outside { name: against.name.clone(), note, checkpoint, fits: None });
+        }
+    }
+
+    /// Reads on to the next whole head.
+    fn next_head(&mut self) {
+        self.next = None;
+        while let Some(heads) = &mut self.heads {
+            let line = heads.read();
+            let number = heads.number();
+            match line {
+                Ok(Some(HeadLine::Head(note, checkpoint))) => {
+                    let grows = self.newest.as_ref().is_none_or(|newest| newest.size < checkpoint.size);
+                    if grows && checkpoint.size > 0 {
+                        self.next = Some(NextHead { note: *note, checkpoint, line: number });
+                        return;
+                    }
+                    let text =
+                        format!("line {number} is a head of {} entries after one of as many or more", checkpoint.size);
+                    self.faults.add(codes::HEADS_DAMAGED, heads::FILE, text);
+                }
+                Ok(Some(HeadLine::Damaged)) => {
+                    self.faults.add(codes::HEADS_DAMAGED, heads::FILE, format!("line {number} is no signed head"));
+                }
+                Ok(Some(HeadLine::Torn)) => self.told.push("the last line of heads is torn: a crash cut it off".into()),
+                Ok(None) => self.heads = None,
+                Err(error) => {
+                    self.faults.add(codes::LOG_UNREADABLE, heads::FILE, format!("can't be read: {}", error.kind()));
+                    self.heads = None;
+                }
+            }
+        }
+    }
+
+    fn segment(&mut self, file: &str, name: &str, last: bool) -> io::Result<()> {
+        let mut input = BufReader::with_capacity(256 * 1024, File::open(self.folder.join(file))?);
+        let mut line = Vec::new();
+        let most = MAX_ENTRY as u64 + 1;
+        loop {
+            line.clear();
+            let read = input.by_ref().take(most).read_until(b'\n', &mut line)?;
+            if read == 0 {
+                return Ok(());
+            }
+            let whole = line.last() == Some(&b'\n');
+            if whole {
+                line.pop();
+            }
+            if self.next.is_none() && last && (!whole || line.contains(&0)) {
+                self.told.push(format!(
+                    "the last line of {file} is torn: a crash or a power cut ended it, or it is being written"
+                ));
+                return Ok(());
+            }
+            self.line(file, name, &line, whole);
+        }
+    }
+
+    fn line(&mut self, file: &str, segment: &str, bytes: &[u8], whole: bool) {
+        let position = self.frontier.size();
+        let leaf = leaf_hash(bytes);
+        match self.reader.read(bytes) {
+            Ok(line) if whole => {
+                let drift = i128::from(line.index) - i128::from(position);
+                if drift != self.drift {
+                    self.drift = drift;
+                    let text = format!("where entry {position} must stand is entry {}", line.index);
+                    self.faults.add(codes::ENTRY_ORDER, file, text);
+                }
+                if line.segment != segment {
+                    let text = format!("entry {position} says that it belongs to segment {}", line.segment);
+                    self.faults.add(codes::ENTRY_ORDER, file, text);
+                }
+                self.time(position, line.time);
+                self.say(file, position, line.say);
+            }
+            Ok(_) => self.faults.add(codes::ENTRY_DAMAGED, file, format!("the line of entry {position} has no end")),
+            Err(bad) => self.faults.add(codes::ENTRY_DAMAGED, file, format!("at entry {position}: {bad}")),
+        }
+        self.frontier.push(leaf);
+        self.tiles.push(leaf, bytes, &mut self.faults);
+        self.reach();
+    }
+
+    fn time(&mut self, index: u64, time: DateTime<Utc>) {
+        match self.latest {
+            Some((_, latest)) if time >= latest => self.latest = Some((index, time)),
+            None => self.latest = Some((index, time)),
+            Some((before, latest)) if time + TOLERANCE < latest => {
+                self.backwards += 1;
+                if self.backwards == 1 {
+                    let minutes = (latest - time).num_minutes();
+                    self.told.push(format!(
+                        "entry {index} is dated {minutes} minutes before entry {before}: the machine's time went back"
+                    ));
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn say(&mut self, file: &str, index: u64, say: Say) {
+        let kind = if let Say::Body(body) = &say { body.kind() } else { "outcome".into() };
+        *self.counts.entry(kind).or_default() += 1;
+        let fits = match say {
+            Say::Outcome { batch, part, record, result } => self.batches.outcome(index, &batch, (record, part), result),
+            Say::Body(body) => match *body {
+                Body::BatchIntended { batch, count, .. } => self.batches.intend(batch.as_str(), index, count),
+                Body::Settled { batch, count, .. } => self.batches.settle(index, batch.as_str(), count),
+                body => {
+                    self.keys(file, index, &body);
+                    Ok(())
+                }
+            },
+        };
+        if let Err(text) = fits {
+            self.faults.add(codes::BATCH_OUTCOMES, file, text);
+        }
+    }
+
+    /// Init names the first key, KeyChanged each later one.
+    fn keys(&mut self, file: &str, index: u64, body: &Body) {
+        match body {
+            Body::Init { origin, verifier, .. } if index == 0 => match VerifierKey::parse(verifier) {
+                Ok(key) if key.name() == origin => self.chain = Some(KeyChain::new(key)),
+                Ok(_) => self.faults.add(codes::LOG_KEY, file, "the first entry's key bears another name than the log"),
+                Err(bad) => self.faults.add(codes::KEY_DAMAGED, file, format!("the first entry's key is {bad}")),
+            },
+            Body::Init { .. } => {
+                self.faults.add(codes::ENTRY_ORDER, file, format!("entry {index} begins a log in the middle of one"));
+            }
+            Body::KeyChanged { purpose, id, change, proof } if purpose == "signing" && change == "replaced" => {
+                let passed = self.chain.as_mut().map(|chain| chain.pass_on(id, proof.as_deref()));
+                if let Some(Err(text)) = passed {
+                    self.faults.add(codes::KEY_CHANGE, file, format!("entry {index}: {text}"));
+                }
+            }
+            _ => {}
+        }
+        if index == 0 && !matches!(body, Body::Init { .. }) {
+            self.faults.add(codes::ENTRY_ORDER, file, "the first entry does not begin a log");
+        }
+    }
+
+    /// Compares what was signed for the size that is reached now.
+    fn reach(&mut self) {
+        self.compare_outside();
+        let size = self.frontier.size();
+        while let Some(head) = self.next.take_if(|head| head.checkpoint.size <= size) {
+            self.head(&head);
+            self.head_count += 1;
+            self.newest = Some(head.checkpoint);
+            self.next_head();
+        }
+    }
+
+    fn compare_outside(&mut self) {
+        let size = self.frontier.size();
+        for outside in self.outside.iter_mut().filter(|outside| outside.checkpoint.size == size) {
+            outside.fits = Some(outside.checkpoint.root == self.frontier.root());
+        }
+    }
+
+    fn head(&mut self, head: &NextHead) {
+        let NextHead { note, checkpoint, line } = head;
+        let size = checkpoint.size;
+        if self.published.as_deref() == Some(note.encode().as_bytes()) {
+            self.published = None;
+        }
+        if checkpoint.root != self.frontier.root() && !self.altered {
+            self.altered = true;
+            let from = self.newest.as_ref().map_or(0, |newest| newest.size);
+            let text = format!(
+                "entries 0 to {} do not give the root that the head in line {line} signed; up to entry {from} they did, so \
+                 an entry behind it was altered, moved, added or removed (every later head fails with it)",
+                size - 1
+            );
+            self.faults.add(codes::LOG_ALTERED, walk::JOURNAL, text);
+        }
+        let Some(chain) = &mut self.chain else {
+            if !std::mem::replace(&mut self.sealed_unsigned, true) {
+                self.faults.add(
+                    codes::LOG_KEY,
+                    heads::FILE,
+                    "no key to check the heads with: the first entry names none",
+                );
+            }
+            return;
+        };
+        let origin = chain.keys().first().map_or("", VerifierKey::name);
+        if checkpoint.origin != origin {
+            let text = format!("line {line} is a head of another log, `{}`", checkpoint.origin);
+            return self.faults.add(codes::HEADS_DAMAGED, heads::FILE, text);
+        }
+        match chain.check(note) {
+            Ok(()) => {}
+            Err(BadNote::UnknownKey) => {
+                let text = format!("line {line} is not signed by the key that is in force there");
+                self.faults.add(codes::LOG_KEY, heads::FILE, text);
+            }
+            Err(bad) => self.faults.add(codes::HEADS_DAMAGED, heads::FILE, format!("line {line}: {bad}")),
+        }
+    }
+
+    fn finish(mut self) -> Report {
+        let lines = self.frontier.size();
+        let sealed = self.newest.as_ref().map_or(0, |newest| newest.size);
+        if let Some(head) = &self.next {
+            let text =
+                format!("the journal ends after {lines} entries, and {} were signed: it was cut", head.checkpoint.size);
+            self.faults.add(codes::LOG_CUT, walk::JOURNAL, text);
+        } else if self.newest.is_none() {
+            self.faults.add(codes::HEADS_DAMAGED, heads::FILE, "there is no signed head, so nothing is sealed");
+        } else if lines > sealed {
+            self.told.push(format!("{} not yet sealed by a head", plural(lines - sealed, "entry", "entries")));
+        }
+        walk::tiles(self.folder, lines, &mut self.faults);
+        self.finish_published(sealed);
+        self.finish_keys();
+        let agreed = self.finish_outside(lines, sealed);
+        for kind in self.counts.keys().filter(|kind| !Body::KINDS.contains(&kind.as_str())) {
+            let count = plural(self.counts[kind], "entry", "entries");
+            self.told.push(format!("{count} of kind `{kind}`, which this version does not know"));
+        }
+        if self.backwards > 1 {
+            self.told.push(format!("{} entries in all are dated before an earlier one", self.backwards));
+        }
+        self.batches.tell(&mut self.told);
+        let key = self.chain.as_ref().and_then(|chain| chain.keys().last());
+        let empty = || (0, crate::audit::tree::empty_root());
+        let (size, root) = self.newest.as_ref().map_or_else(empty, |newest| (newest.size, newest.root));
+        Report {
+            origin: self.newest.as_ref().map(|newest| newest.origin.clone()).unwrap_or_default(),
+            size,
+            root,
+            key: key.map(ToString::to_string),
+            heads: self.head_count,
+            counts: self.counts,
+            agreed,
+            faults: self.faults.finish(&mut self.told),
+            told: self.told,
+        }
+    }
+
+    /// The published checkpoint must be one of the heads, and its tiles must be there.
+    fn finish_published(&mut self, sealed: u64) {
+        let there = self.folder.join(walk::CHECKPOINT).exists();
+        match (&self.published, self.published_size) {
+            (Some(_), Some(size)) if size > sealed => {
+                let text = format!("{size} entries were published, and only {sealed} are sealed: the log was cut");
+                self.faults.add(codes::LOG_CUT, walk::CHECKPOINT, text);
+            }
+            (Some(_), _) => {
+                self.faults.add(codes::CHECKPOINT_DAMAGED, walk::CHECKPOINT, "is none of the log's signed heads");
+            }
+            (None, None) if !there => self.told.push("nothing is published yet: there is no checkpoint".into()),
+            (None, Some(size)) if size < sealed => {
+                self.told.push(format!("published up to {} of {sealed} entries", plural(size, "entry", "entries")));
+            }
+            (None, _) => {}
+        }
+        let now = fs::read(self.folder.join(walk::CHECKPOINT)).ok();
+        let now_size = now.as_deref().and_then(read_note).map(|(_, checkpoint)| checkpoint.size);
+        let published_meanwhile = now_size > self.published_size;
+        for path in std::mem::take(&mut self.tiles.missing) {
+            if !published_meanwhile {
+                self.faults.add(
+                    codes::TILE_MISSING,
+                    path,
+                    "the published checkpoint needs this tile, and it is not there",
+                );
+            }
+        }
+        if published_meanwhile && self.published_size.is_some() {
+            self.told.push("a newer checkpoint was published during this verification".into());
+        }
+        if self.tiles.spare > 0 {
+            let tiles = plural(self.tiles.spare, "tile", "tiles");
+            self.told.push(format!("{tiles} that no checkpoint needs any more; the journal gives the same"));
+        }
+    }
+
+    /// The trusted keys must all be among those that signed.
+    fn finish_keys(&mut self) {
+        let (texts, file) = match &self.options.keys {
+            Keys::Given(texts) => (texts, "the trusted key"),
+            Keys::Machine(texts) => {
+                self.told.push("the key was taken from this machine: who owns the machine owns the key".into());
+                (texts, "the key of this machine")
+            }
+            Keys::Log => {
+                self.told.push(
+                    "the key was taken from the log itself: damage is found, a log that somebody signed again is not"
+                        .into(),
+                );
+                return;
+            }
+        };
+        let Some(chain) = &self.chain else { return };
+        let origin = chain.keys().first().map_or("", VerifierKey::name);
+        let mut used = 0;
+        for text in texts {
+            match VerifierKey::parse(text.trim()) {
+                Err(bad) => self.faults.add(codes::KEY_DAMAGED, file, format!("is {bad}")),
+                Ok(key) if key.name() != origin => {
+                    self.told.push(format!("the key of `{}` is of another log", key.name()))
+                }
+                Ok(key) if chain.keys().contains(&key) => used += 1,
+                Ok(key) => {
+                    let text =
+                        format!("{key} is trusted, and it never signed this log: the log was signed by another key");
+                    self.faults.add(codes::LOG_KEY, file, text);
+                    used += 1;
+                }
+            }
+        }
+        if used == 0 {
+            self.faults.add(codes::LOG_KEY, file, format!("no trusted key is of the log `{origin}`"));
+        }
+    }
+
+    fn finish_outside(&mut self, lines: u64, sealed: u64) -> Vec<String> {
+        let keys: Vec<&VerifierKey> = self.chain.iter().flat_map(KeyChain::keys).collect();
+        let origin = self.newest.as_ref().map_or("", |newest| newest.origin.as_str());
+        let mut agreed = Vec::new();
+        for outside in &self.outside {
+            let Outside { name, note, checkpoint, fits } = outside;
+            let size = checkpoint.size;
+            let signed = note.verify(&keys);
+            let fault = match fits {
+                _ if checkpoint.origin != origin => {
+                    Some((codes::LOG_FORKED, format!("is of another log, `{}`", checkpoint.origin)))
+                }
+                _ if signed.is_err() => {
+                    let bad = signed.err().map(|bad| bad.to_string()).unwrap_or_default();
+                    Some((codes::LOG_KEY, format!("is not signed by a key of this log: {bad}")))
+                }
+                Some(false) => Some((
+                    codes::LOG_FORKED,
+                    format!("names another root for the first {size} entries: there are two histories"),
+                )),
+                None => Some((
+                    codes::LOG_CUT,
+                    format!(
+                        "knows {size} entries, and the folder holds {lines}: the log was cut or an older one put back"
+                    ),
+                )),
+                Some(true) if size > sealed => Some((
+                    codes::LOG_CUT,
+                    format!("knows {size} sealed entries, and `heads` only {sealed}: it was cut"),
+                )),
+                Some(true) => None,
+            };
+            match fault {
+                Some((code, text)) => self.faults.add(code, name.clone(), text),
+                None => agreed.push(name.clone()),
+            }
+        }
+        agreed
+    }
+}
+
+fn read_note(bytes: &[u8]) -> Option<(Note, Checkpoint)> {
+    let note = Note::read(std::str::from_utf8(bytes).ok()?).ok()?;
+    let checkpoint = note.checkpoint().ok()?;
+    Some((note, checkpoint))
+}
+
+/// Reads what stands in a file, for [`super::Against`].
+pub(super) fn file_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(64 * 1024).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

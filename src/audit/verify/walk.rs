@@ -1,0 +1,105 @@
+//! What lies in the folder: a file that does not belong there is a fault.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Faults, heads};
+use crate::audit::tile::{self, Kind, Tile, WIDTH};
+use crate::codes;
+
+/// The segments of the journal, in order.
+pub(super) const JOURNAL: &str = "journal";
+/// The published head.
+pub(super) const CHECKPOINT: &str = "checkpoint";
+
+/// Looks at the folder and gives the names of the segments. Tiles are looked at by [`tiles`].
+pub(super) fn look(folder: &Path, faults: &mut Faults) -> Vec<String> {
+    let mut segments = Vec::new();
+    list(folder, "", faults, &mut |name, is_folder, faults| match (name, is_folder) {
+        (JOURNAL | tile::FOLDER, true) | (heads::FILE | CHECKPOINT, false) => {}
+        _ => foreign(name, faults),
+    });
+    if !folder.join(JOURNAL).is_dir() {
+        faults.add(codes::LOG_MISSING, JOURNAL, "there is no journal: this folder holds no log");
+        return segments;
+    }
+    list(folder, JOURNAL, faults, &mut |path, is_folder, faults| {
+        let name = path.rsplit('/').next().and_then(|name| name.strip_suffix(".jsonl")).filter(|name| is_segment(name));
+        match name.filter(|_| !is_folder) {
+            Some(name) => segments.push(name.to_string()),
+            None => foreign(path, faults),
+        }
+    });
+    segments.sort();
+    segments
+}
+
+fn is_segment(name: &str) -> bool {
+    let Some((year, quarter)) = name.split_once("-Q") else { return false };
+    year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()) && matches!(quarter, "1" | "2" | "3" | "4")
+}
+
+fn foreign(path: &str, faults: &mut Faults) {
+    faults.add(codes::FOREIGN_FILE, path, "does not belong in the folder of a log");
+}
+
+/// Looks at every name below `tile/`: none may stand for entries that the journal does not have.
+pub(super) fn tiles(folder: &Path, lines: u64, faults: &mut Faults) {
+    if folder.join(tile::FOLDER).is_dir() {
+        tile_folder(folder, tile::FOLDER, lines, faults);
+    }
+}
+
+fn tile_folder(folder: &Path, below: &str, lines: u64, faults: &mut Faults) {
+    let mut folders = Vec::new();
+    list(folder, below, faults, &mut |path, is_folder, faults| {
+        if is_folder {
+            folders.push(path.to_string());
+        } else if Tile::from_path(path).is_none_or(|tile| reaches(&tile) > lines) {
+            foreign(path, faults);
+        }
+    });
+    for path in folders {
+        // A folder is one that some tile lies in: the level, thousands of places, or the partial tiles of a place.
+        let probes = [format!("{path}/000"), format!("{path}/1")];
+        let tile = probes.iter().find_map(|probe| Tile::from_path(probe));
+        match tile {
+            Some(tile) if reaches(&Tile { width: 1, ..tile }) <= lines.max(1) => {
+                tile_folder(folder, &path, lines, faults)
+            }
+            _ => foreign(&path, faults),
+        }
+    }
+}
+
+/// How many entries there must be for this tile.
+fn reaches(tile: &Tile) -> u64 {
+    let level = if let Kind::Hashes(level) = tile.kind { level } else { 0 };
+    let wide = u128::from(tile.place) * u128::from(WIDTH) + u128::from(tile.width);
+    u64::try_from(wide << (8 * u32::from(level))).unwrap_or(u64::MAX)
+}
+
+/// Every name in a folder, as a path below the log's folder. What is neither file nor folder does not belong.
+fn list(folder: &Path, below: &str, faults: &mut Faults, each: &mut impl FnMut(&str, bool, &mut Faults)) {
+    let unreadable =
+        |faults: &mut Faults, kind| faults.add(codes::LOG_UNREADABLE, below, format!("can't be read: {kind}"));
+    let items = match fs::read_dir(folder.join(below)) {
+        Ok(items) => items,
+        Err(error) => return unreadable(faults, error.kind()),
+    };
+    for item in items {
+        let item = match item {
+            Ok(item) => item,
+            Err(error) => return unreadable(faults, error.kind()),
+        };
+        let name = item.file_name();
+        let shown = name.to_string_lossy();
+        let path = if below.is_empty() { shown.to_string() } else { format!("{below}/{shown}") };
+        match item.file_type() {
+            Ok(kind) if name.to_str().is_some() && (kind.is_file() || kind.is_dir()) => {
+                each(&path, kind.is_dir(), faults)
+            }
+            _ => foreign(&path, faults),
+        }
+    }
+}
