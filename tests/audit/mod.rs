@@ -1,4 +1,5 @@
 mod attacks;
+mod golden;
 mod oracles;
 mod support;
 mod writer;

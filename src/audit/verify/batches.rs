@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashSet};
 use crate::domain::digest::Digest;
 use crate::domain::outcome::Outcome;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Open {
     index: u64,
     count: u64,
     settled: u64,
     seen: HashSet<(Digest, String)>,
+    pending: HashSet<(Digest, String)>,
 }
 
 /// The batches that are not yet complete: few at any moment.
@@ -23,7 +24,7 @@ impl Batches {
             return Err(format!("entry {index} announces {batch} a second time"));
         }
         if count > 0 {
-            self.0.insert(batch.into(), Open { index, count, settled: 0, seen: HashSet::new() });
+            self.0.insert(batch.into(), Open { index, count, settled: 0, ..Open::default() });
         }
         Ok(())
     }
@@ -41,9 +42,11 @@ impl Batches {
             ));
         };
         if result == Outcome::Pending {
-            // A pending outcome is followed by a final one.
+            // A final outcome follows it.
+            open.pending.insert(pair);
             return Ok(());
         }
+        open.pending.remove(&pair);
         if !open.seen.insert(pair) {
             return Err(format!("entry {at} gives a record and part of {batch} a second final outcome"));
         }
@@ -68,10 +71,13 @@ impl Batches {
 
     pub(super) fn tell(&self, told: &mut Vec<String>) {
         for (batch, open) in &self.0 {
-            let (missing, count) = (open.count - open.settled, open.count);
+            let (missing, count, index) = (open.count - open.settled, open.count, open.index);
+            let pending = match open.pending.len() {
+                0 => String::new(),
+                some => format!(" ({some} of them asked for and not yet done)"),
+            };
             told.push(format!(
-                "{batch}, announced in entry {}, is open: {missing} of {count} outcomes are missing",
-                open.index
+                "{batch}, announced in entry {index}, is open: {missing} of {count} outcomes are missing{pending}"
             ));
         }
     }
