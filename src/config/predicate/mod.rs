@@ -5,6 +5,7 @@
 
 mod convert;
 mod print;
+mod refuse;
 mod scan;
 
 use std::ops::Range;
