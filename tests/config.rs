@@ -369,3 +369,18 @@ mod anything {
         }
     }
 }
+
+#[test]
+fn what_a_file_hides_is_shown_and_reaches_no_terminal() {
+    for text in [
+        "version = \"v1\"\n\"a\u{202e}b\" = 1\n",
+        "version = \"v1\"\n\"a\\u001b[31m\" = 1\n",
+        "version = \"v1\"\nx = \u{1b}[31m\n",
+        "version = \"v1\"\n[rule.\"\u{2066}x\"]\nsystem = \"\u{200f}\u{9b}31m\"\n",
+    ] {
+        let told = load_text(Path::new("x.toml"), text).unwrap_err().render(false, 100);
+        let hidden =
+            |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{2069}').contains(&c) || c == '\u{200f}';
+        assert!(!told.contains(hidden), "{told:?}");
+    }
+}

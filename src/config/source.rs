@@ -101,7 +101,22 @@ fn mask_secrets(text: &str) -> String {
             star(&mut bytes, start..start + password.len());
         }
     }
-    String::from_utf8(bytes).unwrap_or_default()
+    String::from_utf8(bytes).unwrap_or_default().chars().map(visible).collect()
+}
+
+/// A sign of as many bytes in the place of a character that can't be seen or that turns the line round. (What is one byte
+/// long the drawing itself replaces.)
+fn visible(c: char) -> char {
+    match (is_hidden(c), c.len_utf8()) {
+        (true, 2) => '\u{bf}',
+        (true, 3) => '\u{fffd}',
+        _ => c,
+    }
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn quoted_after_key(text: &str, end_of_key: usize) -> Option<Range<usize>> {
@@ -128,13 +143,9 @@ fn star(bytes: &mut [u8], range: Range<usize>) {
 
 /// Text of others for a person's eye: control and direction characters are written out.
 pub fn shown(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
     let mut out = String::with_capacity(text.len());
     for c in text.chars().take(200) {
-        if hidden(c) {
+        if is_hidden(c) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);
