@@ -28,7 +28,7 @@ use crate::domain::value::Scalar;
 use crate::durable;
 
 /// How long a statement waits for another program's lock.
-const BUSY: Duration = Duration::from_secs(10);
+const BUSY: Duration = Duration::from_secs(5);
 
 /// The type name of text that is not UTF-8: it can be read and compared, and never bound again.
 pub(super) const BROKEN_TEXT: &str = "text-not-utf8";

@@ -1,0 +1,54 @@
+//! The connector contract, executed on every SQL engine. An engine joins by a `Harness` and one line `contract!`.
+
+#[path = "contract/harness.rs"]
+mod harness;
+#[path = "contract/sqlite.rs"]
+mod sqlite;
+#[path = "contract/suite.rs"]
+mod suite;
+
+/// One test for each promise, on one engine.
+macro_rules! contract {
+    ($engine:ident, $start:expr, [$($promise:ident),* $(,)?]) => {
+        mod $engine {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    crate::suite::$promise(&$start.await).await;
+                }
+            )*
+        }
+    };
+}
+
+contract!(
+    on_sqlite,
+    crate::sqlite::Sqlite::start(),
+    [
+        pages_are_complete_and_in_key_order,
+        keys_of_every_kind_find_their_row_again_and_no_other,
+        odd_and_reserved_names_are_only_names,
+        the_preselection_leaves_out_nothing_that_is_due,
+        the_newest_related_row_counts_and_the_unreadable_poisons,
+        the_protected_and_the_held_stay_with_their_children,
+        erasing_twice_is_as_good_as_once,
+        what_changed_since_it_was_found_stays_whole,
+        children_go_to_any_depth_and_siblings_stay,
+        rows_that_refer_to_their_own_table_go_deepest_first,
+        a_hold_on_a_row_below_holds_the_row_above,
+        foreign_keys_that_nobody_named_are_faults,
+        followed_foreign_keys_take_everything_along,
+        a_record_that_the_database_refuses_does_not_stop_the_others,
+        anonymising_is_done_once,
+        a_child_may_be_cleared_or_anonymised_and_stays,
+        located_records_are_here_gone_or_done,
+        a_batch_row_settles_a_lost_answer,
+        nothing_is_erased_when_our_own_disk_fails_or_the_claim_is_gone,
+        faults_of_the_policy_are_named_where_they_stand,
+        a_where_selects_its_bracketed_meaning,
+        the_printed_statements_run_and_count_right,
+        a_typed_key_is_the_key_that_is_found,
+        errors_and_debug_carry_no_value,
+        a_dropped_question_leaves_no_wrong_answer,
+    ]
+);
