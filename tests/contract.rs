@@ -2,6 +2,10 @@
 
 #[path = "contract/harness.rs"]
 mod harness;
+#[path = "contract/meddle.rs"]
+mod meddle;
+#[path = "contract/only_sqlite.rs"]
+mod only_sqlite;
 #[path = "contract/sqlite.rs"]
 mod sqlite;
 #[path = "contract/suite.rs"]

@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use tokio::sync::Mutex;
 
-use super::engine::{Engine, Purpose, SqlFault, Statement, TicketFate};
+use super::engine::{Engine, FaultKind, Purpose, Session, SqlFault, Statement, TicketFate};
 use super::erase::{self, Eraser};
 use super::fault;
 use super::records::Reader;
@@ -93,6 +93,22 @@ impl SqlConnector {
         Reader { dialect: self.engine.dialect(), rule, resolved, keys: &self.keys, zone: self.zone }
     }
 
+    /// Makes the batch table where it is missing. Asking first spares an account that may not create tables.
+    async fn ready_batch_table(&self, batch: &BatchId, session: &mut dyn Session) -> Result<(), EraseError> {
+        let not_done = |found: SqlFault| EraseError::NotDone(fault::from_sql(&self.system, erase::DOING, &found));
+        match session.rows(&self.engine.find_batch_row(batch)).await {
+            Ok(rows) if rows.is_empty() => Ok(()),
+            Ok(_) => {
+                let what = "this batch was committed before".to_string();
+                Err(EraseError::NotDone(fault::own(&self.system, erase::DOING, what, Advice::Stop)))
+            }
+            Err(found) if found.kind == FaultKind::Schema => {
+                session.execute(&self.engine.create_batch_table()).await.map(|_| ()).map_err(not_done)
+            }
+            Err(found) => Err(not_done(found)),
+        }
+    }
+
     async fn erase_on(
         &self,
         batch: &Batch<'_>,
@@ -103,7 +119,7 @@ impl SqlConnector {
         let not_done = |found: SqlFault| EraseError::NotDone(fault::from_sql(&self.system, erase::DOING, &found));
         let mut lease = self.write.lease(self.engine.as_ref()).await.map_err(not_done)?;
         if self.batch_table {
-            lease.session().execute(&self.engine.create_batch_table()).await.map_err(not_done)?;
+            self.ready_batch_table(batch.id, lease.session()).await?;
         }
         let eraser = Eraser {
             reader: self.reader(batch.rule, &resolved),
@@ -176,6 +192,10 @@ impl Connector for SqlConnector {
 
     async fn find(&self, query: &Query<'_>, after: Option<&Key>) -> Result<Page, ConnectError> {
         let doing = "read records";
+        if after.is_none() {
+            // A new reading begins: the tables may have changed since the last.
+            self.forget(query.rule).await;
+        }
         let resolved = self.resolved(query.rule, doing).await?;
         let reader = self.reader(query.rule, &resolved);
         let mut lease = self.reading(doing).await?;
@@ -234,7 +254,7 @@ impl Connector for SqlConnector {
                     return Ok(Fate::Committed);
                 }
                 Ok(_) => {}
-                Err(found) if found.kind == super::engine::FaultKind::Schema => {}
+                Err(found) if found.kind == FaultKind::Schema => {}
                 Err(found) => return Err(self.sql(doing)(found)),
             }
         }

@@ -5,15 +5,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::children::Below;
 use super::engine::{Engine, FaultKind, Session, SqlFault};
 use super::fault;
-use super::records::{ReadFault, Reader, Record, newest_by_server};
+use super::records::{ReadFault, Reader, Record};
 use super::resolve::Resolved;
 use crate::connect::{Advice, Batch, CommitWatch, ConnectError, EraseError, Judge};
 use crate::domain::id::SystemId;
 use crate::domain::outcome::{Outcome, Receipt};
-use crate::domain::value::{Key, Scalar};
+use crate::domain::value::Key;
 
 /// The verb phrase of every error here.
 pub(super) const DOING: &str = "erase a batch";
@@ -73,6 +72,17 @@ impl From<ReadFault> for Halt {
     }
 }
 
+/// One attempt.
+#[derive(Clone, Copy)]
+pub(super) struct Try<'t> {
+    /// The items that are to go.
+    pub(super) items: &'t [usize],
+    /// The items that were taken out before: they stay, also as rows below another.
+    pub(super) out: &'t [usize],
+    /// Whether it is meant, or rolled back whatever it finds.
+    pub(super) commit: bool,
+}
+
 /// What an attempt is about to do.
 pub(super) struct Intent {
     /// The records as they are now, locked, by item.
@@ -96,12 +106,21 @@ impl<'a> Eraser<'a> {
     /// Erases the batch. The second answer says whether the session may be used again.
     pub(super) async fn run(&self, session: &mut dyn Session) -> (Result<Vec<Receipt>, EraseError>, bool) {
         let all: Vec<usize> = (0..self.batch.items.len()).collect();
-        let transactional = self.resolved().nodes.iter().all(|node| node.table.transactional);
-        let outcome = if transactional { self.together(session, all).await } else { self.alone(session, all).await };
+        let outcome =
+            if self.transactional() { self.together(session, all).await } else { self.alone(session, all).await };
         match outcome {
             Ok(settled) => (Ok(self.receipts(&settled)), true),
             Err(error) => (Err(error), false),
         }
+    }
+
+    fn transactional(&self) -> bool {
+        self.resolved().nodes.iter().all(|node| node.table.transactional)
+    }
+
+    /// A batch row proves a whole batch, so it is written only where a batch goes as a whole.
+    fn writes_batch_row(&self) -> bool {
+        self.batch_row && self.transactional()
     }
 
     /// All in one transaction, without those who turn out to have changed.
@@ -109,20 +128,21 @@ impl<'a> Eraser<'a> {
         let mut out = Settled::new();
         let mut searched = false;
         loop {
-            match self.attempt(session, &items, true).await {
+            let taken: Vec<usize> = out.keys().copied().collect();
+            match self.attempt(session, Try { items: &items, out: &taken, commit: true }).await {
                 Ok(settled) => {
                     out.extend(settled);
                     return Ok(out);
                 }
-                Err(Halt::Again(taken)) => self.take_out(&mut items, &mut out, taken),
+                Err(Halt::Again(changed)) => self.take_out(&mut items, &mut out, changed),
                 Err(Halt::Mismatch) if !searched => {
                     searched = true;
-                    let bad = self.search(session, &items, Outcome::Changed).await?;
+                    let bad = self.search(session, &items, &taken, Outcome::Changed).await?;
                     self.take_out(&mut items, &mut out, bad);
                 }
                 Err(Halt::Read(ReadFault::Sql(fault))) if fault.kind == FaultKind::Constraint && !searched => {
                     searched = true;
-                    let bad = self.search(session, &items, Outcome::Failed).await?;
+                    let bad = self.search(session, &items, &taken, Outcome::Failed).await?;
                     if bad.is_empty() {
                         return Err(self.not_done(&Halt::from(fault)));
                     }
@@ -141,7 +161,7 @@ impl<'a> Eraser<'a> {
         }
         let mut out = Settled::new();
         for (place, item) in items.iter().enumerate() {
-            match self.attempt(session, &[*item], true).await {
+            match self.attempt(session, Try { items: &[*item], out: &[], commit: true }).await {
                 Ok(settled) => out.extend(settled),
                 Err(Halt::Again(taken)) => {
                     // Child rows may be gone already, and there is no way back.
@@ -163,7 +183,7 @@ impl<'a> Eraser<'a> {
         Ok(out)
     }
 
-    fn settle(&self, out: &mut Settled, item: usize, outcome: Outcome) {
+    pub(super) fn settle(&self, out: &mut Settled, item: usize, outcome: Outcome) {
         let parts = self.batch.items.get(item).map_or(&[][..], |item| item.parts.as_slice());
         out.insert(item, parts.iter().map(|part| (*part, Done::from(outcome))).collect());
     }
@@ -180,12 +200,13 @@ impl<'a> Eraser<'a> {
         &self,
         session: &mut dyn Session,
         items: &[usize],
+        out: &[usize],
         outcome: Outcome,
     ) -> Result<Vec<(usize, Outcome)>, EraseError> {
         let mut bad = Vec::new();
         let mut open: Vec<Vec<usize>> = vec![items.to_vec()];
         while let Some(set) = open.pop() {
-            match self.attempt(session, &set, false).await {
+            match self.attempt(session, Try { items: &set, out, commit: false }).await {
                 Ok(_) => {}
                 Err(Halt::Again(taken)) => {
                     let rest: Vec<usize> =
@@ -212,22 +233,20 @@ impl<'a> Eraser<'a> {
     }
 
     /// One transaction. Whatever halts it, it was rolled back, unless the answer to COMMIT is lost.
-    async fn attempt(&self, session: &mut dyn Session, items: &[usize], commit: bool) -> Result<Settled, Halt> {
-        if items.is_empty() && !self.batch_row {
+    async fn attempt(&self, session: &mut dyn Session, this: Try<'_>) -> Result<Settled, Halt> {
+        if this.items.is_empty() && !self.writes_batch_row() {
             return Ok(Settled::new());
         }
         session.begin().await?;
-        let result = self.within(session, items, commit).await;
-        match result {
-            Ok(settled) if commit => self.finish(session, settled).await,
+        match self.within(session, this).await {
+            Ok(settled) if this.commit => self.finish(session, settled).await,
             Ok(settled) => {
                 session.rollback().await?;
                 Ok(settled)
             }
             Err(halt) => {
-                // A connection that is lost rolls back by itself; another fault here makes it be thrown away.
-                let rolled = session.rollback().await;
-                match (&halt, rolled) {
+                // A connection that can't roll back is thrown away, and with it the transaction.
+                match (&halt, session.rollback().await) {
                     (Halt::Again(_) | Halt::Mismatch, Err(fault)) => Err(fault.into()),
                     _ => Err(halt),
                 }
@@ -235,35 +254,33 @@ impl<'a> Eraser<'a> {
         }
     }
 
-    async fn within(&self, session: &mut dyn Session, items: &[usize], commit: bool) -> Result<Settled, Halt> {
+    async fn within(&self, session: &mut dyn Session, this: Try<'_>) -> Result<Settled, Halt> {
         let mut settled = Settled::new();
-        let intent = self.read_and_judge(session, items, &mut settled).await?;
-        let below = self.read_children(session, &intent).await?;
-        self.point(commit, "after-read");
+        let intent = self.read_and_judge(session, this, &mut settled).await?;
+        let below = self.read_children(session, this, &intent).await?;
+        self.point(this, "after-read");
         let children = self.erase_children(session, &below, &intent).await?;
-        self.point(commit, "after-children");
+        self.point(this, "after-children");
         self.look_again(session, &intent).await?;
         self.erase_records(session, &below).await?;
         self.anonymise(session, &intent, &mut settled).await?;
-        self.point(commit, "after-record");
+        self.point(this, "after-record");
         for item in &intent.delete {
             let parts = self.batch.items.get(*item).map_or(&[][..], |item| item.parts.as_slice());
             let entry = settled.entry(*item).or_default();
             for part in parts {
-                let is_record = self.is_record(*part);
-                let children =
-                    if is_record { children.get(item).cloned().unwrap_or_default() } else { BTreeMap::new() };
-                entry.insert(*part, Done { outcome: Outcome::Erased, children });
+                let of = if self.is_record(*part) { children.get(item).cloned() } else { None };
+                entry.insert(*part, Done { outcome: Outcome::Erased, children: of.unwrap_or_default() });
             }
         }
-        if self.batch_row {
+        if self.writes_batch_row() {
             session.execute(&self.engine.insert_batch_row(self.batch.id)).await?;
         }
         Ok(settled)
     }
 
-    pub(super) fn point(&self, commit: bool, name: &'static str) {
-        if commit {
+    pub(super) fn point(&self, this: Try<'_>, name: &'static str) {
+        if this.commit {
             self.watch.point(name);
         }
     }
@@ -272,132 +289,13 @@ impl<'a> Eraser<'a> {
         self.reader.rule.parts.get(part).is_some_and(crate::domain::rule::Part::is_record)
     }
 
-    /// (a1), (a2): lock, read in a new statement, judge.
-    async fn read_and_judge(
-        &self,
-        session: &mut dyn Session,
-        items: &[usize],
-        settled: &mut Settled,
-    ) -> Result<Intent, Halt> {
-        let keys: Vec<&Key> = items.iter().filter_map(|item| self.key(*item)).collect();
-        let reader = &self.reader;
-        let locks = !reader.dialect.lock().is_empty();
-        if locks && self.resolved().looks_aside {
-            reader.lock(session, &keys).await?;
-        }
-        let wants = self.judge.wants_identities();
-        let mut records = reader.rows_by_key(session, &keys, wants, true).await?;
-        self.watch.point("after-lock");
-        reader.read_related(session, &mut records, true).await?;
-        let mut by_key: HashMap<Key, Record> = records.into_iter().map(|record| (record.key.clone(), record)).collect();
-        let mut intent = Intent { records: HashMap::new(), delete: Vec::new(), write: Vec::new() };
-        for item in items {
-            let record = self.key(*item).and_then(|key| by_key.remove(key));
-            self.judge_one(*item, record, settled, &mut intent);
-        }
-        Ok(intent)
-    }
-
-    fn judge_one(&self, place: usize, record: Option<Record>, settled: &mut Settled, intent: &mut Intent) {
-        let Some(item) = self.batch.items.get(place) else { return };
-        let Some(record) = record else {
-            self.settle(settled, place, Outcome::AlreadyGone);
-            return;
-        };
-        let found = self.reader.found(&record);
-        let same = record.selected && found.fingerprint == item.fingerprint;
-        let verdicts: HashMap<usize, Result<(), Outcome>> =
-            if same { self.judge.judge(place, &found).into_iter().collect() } else { HashMap::new() };
-        let (mut deletes, mut writes) = (false, Vec::new());
-        let entry = settled.entry(place).or_default();
-        for part in &item.parts {
-            let done = !self.is_record(*part) && found.done.get(*part) == Some(&true);
-            match verdicts.get(part) {
-                _ if done => {
-                    entry.insert(*part, Outcome::AlreadyGone.into());
-                }
-                Some(Ok(())) if self.is_record(*part) => deletes = true,
-                Some(Ok(())) => writes.push(*part),
-                Some(Err(outcome)) => {
-                    entry.insert(*part, (*outcome).into());
-                }
-                None => {
-                    entry.insert(*part, Outcome::Changed.into());
-                }
-            }
-        }
-        if deletes {
-            intent.delete.push(place);
-        } else if !writes.is_empty() {
-            intent.write.push((place, writes));
-        }
-        if deletes || intent.write.last().is_some_and(|(item, _)| *item == place) {
-            intent.records.insert(place, record);
-        }
-    }
-
-    /// The child rows of those that go, locked. A row of the record's own table that goes as a child is still a
-    /// record: where a hold or a protection binds it, its parent stays too.
-    async fn read_children(&self, session: &mut dyn Session, intent: &Intent) -> Result<Below, Halt> {
-        let roots: Vec<(usize, &Key)> =
-            intent.delete.iter().filter_map(|item| self.key(*item).map(|key| (*item, key))).collect();
-        if roots.is_empty() {
-            return Ok(Below { rows: self.resolved().nodes.iter().map(|_| Vec::new()).collect() });
-        }
-        let below = self.reader.below(session, &roots, true).await?;
-        let descendants = below.rows.first().map_or(&[][..], |rows| rows.get(roots.len()..).unwrap_or_default());
-        if descendants.is_empty() {
-            return Ok(below);
-        }
-        let keys: Vec<&Key> = descendants.iter().map(|row| &row.key).collect();
-        let records = self.reader.by_key(session, &keys, self.judge.wants_identities()).await?;
-        let mut withheld = Vec::new();
-        for record in &records {
-            let Some(row) = descendants.iter().find(|row| row.key == record.key) else { continue };
-            let verdicts = self.judge.judge(row.owner, &self.reader.found(record));
-            let stays = record.protected || verdicts.iter().any(|(_, verdict)| *verdict == Err(Outcome::Withheld));
-            if stays && !withheld.contains(&(row.owner, Outcome::Withheld)) {
-                withheld.push((row.owner, Outcome::Withheld));
-            }
-        }
-        if withheld.is_empty() { Ok(below) } else { Err(Halt::Again(withheld)) }
-    }
-
-    /// (c) for clocks: a related row that was not there when we judged.
-    async fn look_again(&self, session: &mut dyn Session, intent: &Intent) -> Result<(), Halt> {
-        if self.resolved().sources.iter().all(|source| source.link.is_none()) {
-            return Ok(());
-        }
-        let mut now: Vec<Record> = intent.records.values().map(Record::without_clocks).collect();
-        self.reader.read_related(session, &mut now, false).await?;
-        let mut changed = Vec::new();
-        for (item, before) in &intent.records {
-            let Some(after) = now.iter().find(|record| record.key == before.key) else { continue };
-            let pairs = self.resolved().sources.iter().zip(before.clocks.iter().zip(&after.clocks));
-            for (source, (before, after)) in pairs {
-                let newer = if newest_by_server(self.reader.dialect, source) {
-                    after.iter().max() > before.iter().max()
-                } else {
-                    !contains_all(before, after)
-                };
-                if source.link.is_some() && newer {
-                    changed.push((*item, Outcome::Changed));
-                    break;
-                }
-            }
-        }
-        if changed.is_empty() { Ok(()) } else { Err(Halt::Again(changed)) }
-    }
-
     /// The last questions, then COMMIT.
     async fn finish(&self, session: &mut dyn Session, settled: Settled) -> Result<Settled, Halt> {
-        let ready = self.before_commit(session).await;
-        if let Err(halt) = ready {
-            if session.rollback().await.is_err() {
-                // The session is thrown away by the caller, and with it the transaction.
-                return Err(halt);
-            }
-            return Err(halt);
+        if let Err(halt) = self.before_commit(session).await {
+            return Err(match (session.rollback().await, halt) {
+                (Err(fault), Halt::Read(_)) => fault.into(),
+                (_, halt) => halt,
+            });
         }
         match session.commit().await {
             Ok(()) => {
@@ -459,25 +357,5 @@ impl<'a> Eraser<'a> {
             }
         }
         out
-    }
-}
-
-/// Whether every value of `after` was there before, as often. Both are sorted.
-fn contains_all(before: &[Scalar], after: &[Scalar]) -> bool {
-    let mut before = before.iter();
-    after.iter().all(|value| before.by_ref().any(|one| one == value))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_new_among_clock_values_is_seen() {
-        let values = |numbers: &[i64]| numbers.iter().copied().map(Scalar::Int).collect::<Vec<_>>();
-        assert!(contains_all(&values(&[1, 2, 2, 3]), &values(&[2, 2])));
-        assert!(contains_all(&values(&[1]), &values(&[])));
-        assert!(!contains_all(&values(&[1, 2]), &values(&[2, 2])));
-        assert!(!contains_all(&values(&[]), &values(&[5])));
     }
 }

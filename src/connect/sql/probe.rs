@@ -4,13 +4,12 @@ use std::fmt::Write as _;
 
 use super::catalogue::{Column, ForeignKey, OnDelete, Table, TypeClass};
 use super::connector::SqlConnector;
-use super::engine::Need;
 use super::predicate::null_traps;
 use super::relate::{Node, NodeAction, covers};
 use super::resolve::{self, Faults, Resolved, part_path, since_path};
 use super::tables::{self, Tables};
 use crate::codes;
-use crate::connect::{ConnectError, Finding, Probe, Severity};
+use crate::connect::{ConnectError, Probe, Severity};
 use crate::domain::recipe::Recipe;
 use crate::domain::rule::{Action, Rule};
 use crate::domain::selection::{Protect, Selection};
@@ -41,75 +40,6 @@ impl SqlConnector {
         faults.findings.sort_by(|a, b| (a.severity, a.code.id, &a.at).cmp(&(b.severity, b.code.id, &b.at)));
         Ok(Probe { facts, findings: faults.findings })
     }
-
-    pub(super) async fn rights_of(&self, rules: &[&Rule]) -> Result<Vec<Finding>, ConnectError> {
-        let needs = self.needs(rules).await?;
-        let doing = "check the account's rights";
-        let mut lease = self.reading(doing).await?;
-        let findings = self.engine.rights(lease.session(), &needs).await.map_err(self.sql(doing))?;
-        lease.keep();
-        Ok(findings)
-    }
-
-    pub(super) async fn grants_for(&self, rules: &[&Rule]) -> Result<Vec<String>, ConnectError> {
-        Ok(self.engine.grants(&self.needs(rules).await?))
-    }
-
-    /// What the account needs for these rules, each table once.
-    async fn needs(&self, rules: &[&Rule]) -> Result<Vec<Need>, ConnectError> {
-        let mut needs: Vec<Need> = Vec::new();
-        for rule in rules {
-            let resolved = self.resolved(rule, "list the rights that rules need").await?;
-            for need in needs_of(rule, &resolved) {
-                match needs.iter_mut().find(|one| one.table == need.table) {
-                    Some(one) => {
-                        one.delete |= need.delete;
-                        one.lock |= need.lock;
-                        one.update.extend(need.update);
-                        one.update.sort();
-                        one.update.dedup();
-                    }
-                    None => needs.push(need),
-                }
-            }
-        }
-        Ok(needs)
-    }
-}
-
-fn needs_of(rule: &Rule, resolved: &Resolved) -> Vec<Need> {
-    let need = |table: &Table, what: &str| Need {
-        table: table.name.clone(),
-        select: true,
-        delete: false,
-        update: Vec::new(),
-        lock: false,
-        at: format!("rule.{}.{what}", rule.id),
-    };
-    let mut out = Vec::new();
-    let deletes = rule.record_part().is_some();
-    for (place, node) in resolved.nodes.iter().enumerate() {
-        let mut one = need(&node.table, if place == 0 { "records.table" } else { "children" });
-        one.lock = true;
-        match &node.action {
-            NodeAction::Delete => one.delete = deletes,
-            NodeAction::Clear => one.update = node.link.as_ref().map(super::relate::Link::on_names).unwrap_or_default(),
-            NodeAction::Anonymise(fields) => {
-                one.update = fields.iter().map(|(column, _)| column.name.clone()).collect();
-            }
-        }
-        if place == 0 {
-            one.update = resolved.touched.iter().map(|column| column.name.clone()).collect();
-        }
-        out.push(one);
-    }
-    for source in resolved.sources.iter().filter_map(|source| source.link.as_ref()) {
-        let mut one = need(&source.table, "since");
-        one.lock = true;
-        out.push(one);
-    }
-    out.extend(resolved.aside.iter().map(|table| need(table, "records.where")));
-    out
 }
 
 struct Check<'a> {

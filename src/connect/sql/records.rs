@@ -122,7 +122,7 @@ impl Reader<'_> {
         let mut rest = row.into_iter();
         let key: Vec<Scalar> = rest.by_ref().take(resolved.key.len()).collect();
         let key = usable_key(&key)?;
-        let yes = |value: Option<Scalar>| matches!(value, Some(Scalar::Int(1)));
+        let yes = |value: Option<Scalar>| value.is_some_and(|value| value.show() == "1");
         let selected = yes(rest.next());
         let flags: Vec<Scalar> = rest.by_ref().take(resolved.protect.len()).collect();
         let protected = flags.into_iter().any(|flag| yes(Some(flag)));

@@ -1,18 +1,13 @@
 //! What only SQLite does: files, loose types, its own faults.
 
-#[path = "contract/harness.rs"]
-mod harness;
-#[path = "contract/sqlite.rs"]
-mod sqlite;
-
 use std::path::{Path, PathBuf};
 
+use super::harness::{Harness, all, child, clock, due, erase, no_holds, open, outcomes, relation, rule, sql};
+use super::sqlite::Sqlite;
 use bewaard::connect::{Advice, Connector, EraseError, Query, Severity};
 use bewaard::domain::outcome::Outcome;
 use bewaard::domain::policy::{Access, System};
 use bewaard::domain::rule::Rule;
-use harness::{Harness, all, child, clock, due, erase, no_holds, open, outcomes, relation, rule, sql};
-use sqlite::Sqlite;
 
 fn path(system: &System) -> PathBuf {
     let Access::Sqlite(access) = &system.access else { panic!("an SQLite system") };
@@ -85,10 +80,16 @@ async fn values_keep_their_own_type_and_collation() {
     let mut rule = old("c");
     sql(&mut rule).follow_foreign_keys = true;
     let items = due(connector.as_ref(), &rule, &no_holds()).await;
-    let receipts =
-        harness::erase_with(connector.as_ref(), &rule, &items, &no_holds(), &harness::Watch::default(), [2; 8])
-            .await
-            .unwrap();
+    let receipts = super::harness::erase_with(
+        connector.as_ref(),
+        &rule,
+        &items,
+        &no_holds(),
+        &super::harness::Watch::default(),
+        [2; 8],
+    )
+    .await
+    .unwrap();
     assert_eq!((outcomes(&receipts), receipts[0].children["notes"]), (vec![Outcome::Erased], 1));
     assert_eq!(harness.rows("SELECT who FROM notes").await, [["PIET"]]);
 }

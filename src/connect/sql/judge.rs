@@ -1,0 +1,159 @@
+//! Within the erasing transaction: what the records are now, what hangs on them, and whether that changed meanwhile.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::children::Below;
+use super::engine::Session;
+use super::erase::{Eraser, Halt, Intent, Settled, Try};
+use super::records::{Record, newest_by_server};
+use crate::domain::outcome::Outcome;
+use crate::domain::value::{Key, Scalar};
+
+impl Eraser<'_> {
+    /// (a1), (a2): lock, read in a new statement, judge.
+    pub(super) async fn read_and_judge(
+        &self,
+        session: &mut dyn Session,
+        this: Try<'_>,
+        settled: &mut Settled,
+    ) -> Result<Intent, Halt> {
+        let keys: Vec<&Key> = this.items.iter().filter_map(|item| self.key(*item)).collect();
+        let reader = &self.reader;
+        let locks = !reader.dialect.lock().is_empty();
+        if locks && self.resolved().looks_aside {
+            reader.lock(session, &keys).await?;
+        }
+        let wants = self.judge.wants_identities();
+        let mut records = reader.rows_by_key(session, &keys, wants, true).await?;
+        self.point(this, "after-lock");
+        reader.read_related(session, &mut records, true).await?;
+        let mut by_key: HashMap<Key, Record> = records.into_iter().map(|record| (record.key.clone(), record)).collect();
+        let mut intent = Intent { records: HashMap::new(), delete: Vec::new(), write: Vec::new() };
+        for item in this.items {
+            let record = self.key(*item).and_then(|key| by_key.remove(key));
+            self.judge_one(*item, record, settled, &mut intent);
+        }
+        Ok(intent)
+    }
+
+    fn judge_one(&self, place: usize, record: Option<Record>, settled: &mut Settled, intent: &mut Intent) {
+        let Some(item) = self.batch.items.get(place) else { return };
+        let Some(record) = record else {
+            self.settle(settled, place, Outcome::AlreadyGone);
+            return;
+        };
+        let found = self.reader.found(&record);
+        let same = record.selected && found.fingerprint == item.fingerprint;
+        let verdicts: HashMap<usize, Result<(), Outcome>> =
+            if same { self.judge.judge(place, &found).into_iter().collect() } else { HashMap::new() };
+        let (mut deletes, mut writes) = (false, Vec::new());
+        let entry = settled.entry(place).or_default();
+        for part in &item.parts {
+            let done = !self.is_record(*part) && found.done.get(*part) == Some(&true);
+            match verdicts.get(part) {
+                _ if done => {
+                    entry.insert(*part, Outcome::AlreadyGone.into());
+                }
+                Some(Ok(())) if self.is_record(*part) => deletes = true,
+                Some(Ok(())) => writes.push(*part),
+                Some(Err(outcome)) => {
+                    entry.insert(*part, (*outcome).into());
+                }
+                None => {
+                    entry.insert(*part, Outcome::Changed.into());
+                }
+            }
+        }
+        if deletes {
+            intent.delete.push(place);
+        } else if !writes.is_empty() {
+            intent.write.push((place, writes));
+        }
+        if deletes || intent.write.last().is_some_and(|(item, _)| *item == place) {
+            intent.records.insert(place, record);
+        }
+    }
+
+    /// The child rows of those that go, locked. A row of the record's own table that goes as a child is still a
+    /// record: where a hold or a protection binds it, its parent stays too.
+    pub(super) async fn read_children(
+        &self,
+        session: &mut dyn Session,
+        this: Try<'_>,
+        intent: &Intent,
+    ) -> Result<Below, Halt> {
+        let roots: Vec<(usize, &Key)> =
+            intent.delete.iter().filter_map(|item| self.key(*item).map(|key| (*item, key))).collect();
+        if roots.is_empty() {
+            return Ok(Below { rows: self.resolved().nodes.iter().map(|_| Vec::new()).collect() });
+        }
+        let below = self.reader.below(session, &roots, true).await?;
+        let descendants = below.rows.first().map_or(&[][..], |rows| rows.get(roots.len()..).unwrap_or_default());
+        if descendants.is_empty() {
+            return Ok(below);
+        }
+        // A row of this batch that stays for its own reasons does not go as somebody's child either.
+        let staying = this.items.iter().filter(|item| !intent.delete.contains(item)).chain(this.out);
+        let staying: HashSet<&Key> = staying.filter_map(|item| self.key(*item)).collect();
+        let mut kept: BTreeMap<usize, Outcome> = BTreeMap::new();
+        let keys: Vec<&Key> = descendants.iter().map(|row| &row.key).collect();
+        let records = self.reader.by_key(session, &keys, self.judge.wants_identities()).await?;
+        for record in &records {
+            let Some(row) = descendants.iter().find(|row| row.key == record.key) else { continue };
+            let verdicts = self.judge.judge(row.owner, &self.reader.found(record));
+            let stays = record.protected || verdicts.iter().any(|(_, verdict)| *verdict == Err(Outcome::Withheld));
+            if stays {
+                kept.insert(row.owner, Outcome::Withheld);
+            } else if staying.contains(&record.key) {
+                kept.entry(row.owner).or_insert(Outcome::Changed);
+            }
+        }
+        if kept.is_empty() { Ok(below) } else { Err(Halt::Again(kept.into_iter().collect())) }
+    }
+
+    /// (c) for clocks: a related row that was not there when we judged.
+    pub(super) async fn look_again(&self, session: &mut dyn Session, intent: &Intent) -> Result<(), Halt> {
+        if self.resolved().sources.iter().all(|source| source.link.is_none()) {
+            return Ok(());
+        }
+        let mut now: Vec<Record> = intent.records.values().map(Record::without_clocks).collect();
+        self.reader.read_related(session, &mut now, false).await?;
+        let mut changed = Vec::new();
+        for (item, before) in &intent.records {
+            let Some(after) = now.iter().find(|record| record.key == before.key) else { continue };
+            let pairs = self.resolved().sources.iter().zip(before.clocks.iter().zip(&after.clocks));
+            for (source, (before, after)) in pairs {
+                let newer = if newest_by_server(self.reader.dialect, source) {
+                    after.iter().max() > before.iter().max()
+                } else {
+                    !contains_all(before, after)
+                };
+                if source.link.is_some() && newer {
+                    changed.push((*item, Outcome::Changed));
+                    break;
+                }
+            }
+        }
+        if changed.is_empty() { Ok(()) } else { Err(Halt::Again(changed)) }
+    }
+}
+
+/// Whether every value of `after` was there before, as often. Both are sorted.
+fn contains_all(before: &[Scalar], after: &[Scalar]) -> bool {
+    let mut before = before.iter();
+    after.iter().all(|value| before.by_ref().any(|one| one == value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_among_clock_values_is_seen() {
+        let values = |numbers: &[i64]| numbers.iter().copied().map(Scalar::Int).collect::<Vec<_>>();
+        assert!(contains_all(&values(&[1, 2, 2, 3]), &values(&[2, 2])));
+        assert!(contains_all(&values(&[1]), &values(&[])));
+        assert!(!contains_all(&values(&[1, 2]), &values(&[2, 2])));
+        assert!(!contains_all(&values(&[]), &values(&[5])));
+    }
+}

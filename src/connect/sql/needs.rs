@@ -1,0 +1,80 @@
+//! The rights that rules need.
+
+use super::catalogue::Table;
+use super::connector::SqlConnector;
+use super::engine::Need;
+use super::relate::NodeAction;
+use super::resolve::Resolved;
+use crate::connect::{ConnectError, Finding};
+use crate::domain::rule::Rule;
+
+impl SqlConnector {
+    pub(super) async fn rights_of(&self, rules: &[&Rule]) -> Result<Vec<Finding>, ConnectError> {
+        let needs = self.needs(rules).await?;
+        let doing = "check the account's rights";
+        let mut lease = self.reading(doing).await?;
+        let findings = self.engine.rights(lease.session(), &needs).await.map_err(self.sql(doing))?;
+        lease.keep();
+        Ok(findings)
+    }
+
+    pub(super) async fn grants_for(&self, rules: &[&Rule]) -> Result<Vec<String>, ConnectError> {
+        Ok(self.engine.grants(&self.needs(rules).await?))
+    }
+
+    /// What the account needs for these rules, each table once.
+    async fn needs(&self, rules: &[&Rule]) -> Result<Vec<Need>, ConnectError> {
+        let mut needs: Vec<Need> = Vec::new();
+        for rule in rules {
+            let resolved = self.resolved(rule, "list the rights that rules need").await?;
+            for need in needs_of(rule, &resolved) {
+                match needs.iter_mut().find(|one| one.table == need.table) {
+                    Some(one) => {
+                        one.delete |= need.delete;
+                        one.lock |= need.lock;
+                        one.update.extend(need.update);
+                        one.update.sort();
+                        one.update.dedup();
+                    }
+                    None => needs.push(need),
+                }
+            }
+        }
+        Ok(needs)
+    }
+}
+
+fn needs_of(rule: &Rule, resolved: &Resolved) -> Vec<Need> {
+    let need = |table: &Table, what: &str| Need {
+        table: table.name.clone(),
+        select: true,
+        delete: false,
+        update: Vec::new(),
+        lock: false,
+        at: format!("rule.{}.{what}", rule.id),
+    };
+    let mut out = Vec::new();
+    let deletes = rule.record_part().is_some();
+    for (place, node) in resolved.nodes.iter().enumerate() {
+        let mut one = need(&node.table, if place == 0 { "records.table" } else { "children" });
+        one.lock = true;
+        match &node.action {
+            NodeAction::Delete => one.delete = deletes,
+            NodeAction::Clear => one.update = node.link.as_ref().map(super::relate::Link::on_names).unwrap_or_default(),
+            NodeAction::Anonymise(fields) => {
+                one.update = fields.iter().map(|(column, _)| column.name.clone()).collect();
+            }
+        }
+        if place == 0 {
+            one.update = resolved.touched.iter().map(|column| column.name.clone()).collect();
+        }
+        out.push(one);
+    }
+    for source in resolved.sources.iter().filter_map(|source| source.link.as_ref()) {
+        let mut one = need(&source.table, "since");
+        one.lock = true;
+        out.push(one);
+    }
+    out.extend(resolved.aside.iter().map(|table| need(table, "records.where")));
+    out
+}
