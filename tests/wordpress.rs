@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+mod support;
 #[path = "support/wordpress.rs"]
 mod wordpress;
 

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use tempfile::TempDir;
 
+use crate::support::servers::{Kind, Server};
+
 /// The folder of Debian's package.
 const PACKAGE: &str = "/usr/share/wordpress";
 /// The administrator that the installer makes.
@@ -26,7 +28,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A running site.
 pub(crate) struct WordPress {
     web: Running,
-    database: Database,
+    database: Server,
     folder: TempDir,
     port: u16,
 }
@@ -68,9 +70,9 @@ impl WordPress {
     /// Starts the servers and lets WordPress's installer do its work.
     pub(crate) fn install() -> Self {
         let folder = TempDir::new().unwrap();
-        let database = Database::start(folder.path());
-        database.run("", "CREATE DATABASE wordpress CHARACTER SET utf8mb4");
-        database.run("", "CREATE USER wp@localhost IDENTIFIED BY 'wp'; GRANT ALL ON wordpress.* TO wp@localhost");
+        let database = Server::start(Kind::Mariadb);
+        let account = "CREATE USER wp@localhost IDENTIFIED BY 'wp'; GRANT ALL ON wordpress.* TO wp@localhost";
+        database.admin(None, &format!("CREATE DATABASE wordpress CHARACTER SET utf8mb4; {account}"));
         let site = folder.path().join("site");
         done(Command::new("cp").args(["-rL", PACKAGE]).arg(&site));
         let log = folder.path().join("php.log");
@@ -110,13 +112,13 @@ impl WordPress {
     }
 
     /// Where the database listens.
-    pub(crate) fn socket(&self) -> &Path {
-        &self.database.socket
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.database.folder.join("sock")
     }
 
     /// What a query answers: one row a line, columns split by tabs.
     pub(crate) fn query(&self, sql: &str) -> Vec<String> {
-        self.database.run("wordpress", sql).lines().map(str::to_owned).collect()
+        self.database.admin(Some("wordpress"), sql).lines().map(str::to_owned).collect()
     }
 
     /// What PHP and WordPress complained of so far. Debian's installer names two variables that it does not set, and
@@ -159,7 +161,7 @@ impl WordPress {
              define('AUTOMATIC_UPDATER_DISABLED', true); define('WP_AUTO_UPDATE_CORE', false);\n\
              $table_prefix = 'wp_';\nif (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');\n\
              require_once ABSPATH . 'wp-settings.php';\n",
-            self.database.socket.display(),
+            self.socket().display(),
             self.folder.path().join("debug.log").display(),
         )
     }
@@ -207,53 +209,6 @@ fn ending_with_us(program: &str) -> Command {
 
 fn ended(program: &mut Running) -> bool {
     program.0.try_wait().unwrap().is_some()
-}
-
-/// A private MariaDB that listens on a socket only.
-struct Database {
-    _server: Running,
-    socket: PathBuf,
-}
-
-impl Database {
-    fn start(folder: &Path) -> Self {
-        let (data, socket) = (folder.join("data"), folder.join("db.sock"));
-        let me = done(Command::new("id").arg("-un"));
-        let user = format!("--user={}", me.trim());
-        let datadir = format!("--datadir={}", data.display());
-        done(Command::new("mariadb-install-db").args(["--no-defaults", &user, &datadir]).args([
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            "--skip-name-resolve",
-        ]));
-        let log = folder.join("mariadb.log");
-        let mut server = Running(
-            ending_with_us("mariadbd")
-                .args(["--no-defaults", &user, &datadir, "--skip-networking", "--innodb-flush-log-at-trx-commit=0"])
-                .arg(format!("--socket={}", socket.display()))
-                .arg(format!("--pid-file={}", folder.join("mariadb.pid").display()))
-                .arg(format!("--log-error={}", log.display()))
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap(),
-        );
-        wait_for("MariaDB", || {
-            assert!(!ended(&mut server), "MariaDB ended: {}", fs::read_to_string(&log).unwrap_or_default());
-            std::os::unix::net::UnixStream::connect(&socket).ok()
-        });
-        Self { _server: server, socket }
-    }
-
-    fn run(&self, database: &str, sql: &str) -> String {
-        done(
-            Command::new("mariadb")
-                .args(["--no-defaults", "--batch", "--skip-column-names", "--user=root"])
-                .arg(format!("--socket={}", self.socket.display()))
-                .args(["--execute", sql, database]),
-        )
-    }
 }
 
 /// Runs a program to its end, and gives what it printed.
