@@ -105,17 +105,9 @@ fn shipped_policy(site: &WordPress) -> Policy {
     }
     let file = folder.join("bewaard.toml");
     write(&file, &text);
-    // Exactly what these rules need, and no more.
-    for right in [
-        "SELECT, DELETE ON wordpress.wp_users",
-        "SELECT, DELETE ON wordpress.wp_usermeta",
-        "SELECT, UPDATE, DELETE ON wordpress.wp_comments",
-        "SELECT, DELETE ON wordpress.wp_commentmeta",
-        "SELECT ON wordpress.wp_posts",
-    ] {
-        site.query(&format!("GRANT {right} TO bewaard@localhost IDENTIFIED BY '{PASSWORD}'"));
-    }
-    Policy { file, folder, credentials }
+    let policy = Policy { file, folder, credentials };
+    policy.take_exactly_the_rights(site);
+    policy
 }
 
 const PASSWORD: &str = "wachtwoord van bewaard";
@@ -127,6 +119,18 @@ struct Policy {
 }
 
 impl Policy {
+    /// An account that may look asks what it needs, and from then on has that and nothing else.
+    fn take_exactly_the_rights(&self, site: &WordPress) {
+        let account = "bewaard@localhost";
+        site.query(&format!(
+            "CREATE USER {account} IDENTIFIED BY '{PASSWORD}'; GRANT SELECT ON wordpress.* TO {account}"
+        ));
+        let grants = self.bewaard(&["grants", "wordpress"]);
+        site.query(&format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}; {grants}"));
+        let rights = site.query(&format!("SHOW GRANTS FOR {account}")).join("\n");
+        assert!(!rights.contains("ALL PRIVILEGES") && !rights.contains("SELECT ON `wordpress`.* "), "{rights}");
+    }
+
     /// Runs the program as installed; it must end well.
     fn bewaard(&self, arguments: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_bewaard"))
