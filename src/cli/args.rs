@@ -121,6 +121,9 @@ pub(super) struct Test {
     /// Files with cases [default: tests.toml beside the policy]
     #[arg(value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+    /// Show the reasoning of every case, not only of those that differ
+    #[arg(long, short)]
+    pub(super) verbose: bool,
 }
 
 #[cfg(feature = "systems")]
@@ -332,6 +335,9 @@ pub(super) enum LogCommand {
         /// A checkpoint kept elsewhere that this log must contain
         #[arg(long, value_name = "FILE")]
         against: Vec<PathBuf>,
+        /// Check one proof instead, with the entry beside it (as `log prove --output FILE` writes them)
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["dir", "against"])]
+        proof: Option<PathBuf>,
     },
     /// Prove one entry to a stranger: a C2SP tlog-proof
     Prove {

@@ -64,6 +64,16 @@ pub(super) fn add_key_line(config: &Path, old: &str, new: &str) -> Result<(), Fa
     })
 }
 
+/// After a successor log began, its key takes the place of the old ones.
+pub(super) fn replace_keys(config: &Path, new: &str) -> Result<(), Failure> {
+    rewrite(config, |lines| {
+        let is_key = |line: &&mut String| line.trim_start().starts_with("key") && line.contains('+');
+        if let Some(line) = lines.iter_mut().find(is_key) {
+            *line = format!("key = \"{new}\"");
+        }
+    })
+}
+
 fn rewrite(config: &Path, change: impl FnOnce(&mut Vec<String>)) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(exit::FAILED, format!("cannot add the key to {}: {error}", config.display()))

@@ -5,31 +5,30 @@ use std::path::Path;
 use super::args::{Key, KeyCommand};
 use super::out::Out;
 use super::{Ended, exit, load};
+use crate::audit::export::{openssl_key, signify_key};
 use crate::engine::Engine;
 use crate::report::json::SCHEMA;
 
 pub(super) fn run(config: &Path, wish: &Key, out: Out) -> Ended {
-    let loaded = load(config, out)?;
-    let mut engine = Engine::open(loaded)?;
+    let mut engine = Engine::open(load(config, out)?)?;
     engine.log()?;
     match &wish.command {
-        KeyCommand::Show => show(&engine, out),
+        KeyCommand::Show => show(engine, out),
         KeyCommand::Rotate { reason } => rotate(engine, config, reason, out),
     }
 }
 
-fn show(engine: &Engine, out: Out) -> Ended {
-    let forms = todo_forms();
+fn show(mut engine: Engine, out: Out) -> Ended {
+    let key = engine.log()?.verifier().clone();
     if out.json {
         out.value(&serde_json::json!({
-            "schema": SCHEMA, "vkey": forms.vkey, "pem": forms.pem, "signify": forms.signify, "minisign": forms.minisign,
+            "schema": SCHEMA, "vkey": key.to_string(), "pem": openssl_key(&key), "signify": signify_key(&key),
         }))?;
         return Ok(exit::DONE);
     }
-    out.line(format!("C2SP signed note:\n{}\n", forms.vkey))?;
-    out.line(format!("openssl (SPKI, PEM):\n{}\n", forms.pem.trim_end()))?;
-    out.line(format!("signify:\n{}\n", forms.signify.trim_end()))?;
-    out.line(format!("minisign:\n{}", forms.minisign.trim_end()))?;
+    out.line(format!("C2SP signed note:\n{key}\n"))?;
+    out.line(format!("openssl (SubjectPublicKeyInfo, PEM):\n{}\n", openssl_key(&key).trim_end()))?;
+    out.line(format!("signify and minisign:\n{}", signify_key(&key).trim_end()))?;
     Ok(exit::DONE)
 }
 
@@ -50,14 +49,4 @@ fn rotate(mut engine: Engine, config: &Path, reason: &str, out: Out) -> Ended {
         out.line(format!("added to {}; the old key stays there, for it signed the change", config.display()))?;
     }
     Ok(exit::DONE)
-}
-
-struct F {
-    vkey: String,
-    pem: String,
-    signify: String,
-    minisign: String,
-}
-fn todo_forms() -> F {
-    F { vkey: String::new(), pem: String::new(), signify: String::new(), minisign: String::new() }
 }

@@ -1,12 +1,19 @@
 //! `bewaard log`: shown, verified, proved. All but proving a record and continuing needs no system and no state.
 
+mod checkpoint;
+#[cfg(feature = "systems")]
+mod lost;
+mod prove;
+#[cfg(feature = "systems")]
+mod record;
 mod show;
+mod verify;
 
 use std::path::Path;
 
 use super::args::{Log, LogCommand};
 use super::out::Out;
-use super::{Ended, Failure, exit, load};
+use super::{Ended, exit, load};
 
 pub(super) fn run(config: &Path, wish: &Log, out: Out) -> Ended {
     match &wish.command {
@@ -18,6 +25,18 @@ pub(super) fn run(config: &Path, wish: &Log, out: Out) -> Ended {
             out.line(load(config, out)?.settings.log.display().to_string())?;
             Ok(exit::DONE)
         }
-        _ => Err(Failure::new(exit::FAILED, "not yet")),
+        LogCommand::Verify { proof: Some(proof), key, .. } => verify::proof(config, proof, key, out),
+        LogCommand::Verify { dir, key, against, proof: None } => verify::run(config, dir.as_ref(), key, against, out),
+        LogCommand::Prove { entry, rule, output } => {
+            let wish = prove::Wish { entry: *entry, rule: rule.as_deref(), output: output.as_ref() };
+            prove::run(config, &wish, out)
+        }
+        LogCommand::Checkpoint { export } => checkpoint::run(config, export.as_ref(), out),
+        #[cfg(feature = "systems")]
+        LogCommand::Continue { lost_head, reason } => lost::run(config, *lost_head, reason, out),
+        #[cfg(not(feature = "systems"))]
+        LogCommand::Continue { .. } => {
+            Err(super::Failure::new(exit::USAGE, "this is the auditor's build: it reads logs and writes none"))
+        }
     }
 }

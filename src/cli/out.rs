@@ -49,18 +49,18 @@ impl Out {
 
 /// Progress on one line of standard error, only where a person sees it.
 #[derive(Debug, Clone, Copy)]
-pub struct Line {
+pub(super) struct Line {
     shown: bool,
 }
 
 impl Line {
     /// Shows itself only on a terminal, and never beside JSON on the same one.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { shown: io::stderr().is_terminal() }
     }
 
     /// Says where it is.
-    pub fn say(self, text: &str) {
+    pub(super) fn say(self, text: &str) {
         if self.shown {
             // A progress line that can't be written is nobody's loss.
             drop(write!(io::stderr().lock(), "\r\x1b[K{text}"));
@@ -68,7 +68,7 @@ impl Line {
     }
 
     /// Wipes the line.
-    pub fn clear(self) {
+    pub(super) fn clear(self) {
         if self.shown {
             drop(write!(io::stderr().lock(), "\r\x1b[K"));
         }

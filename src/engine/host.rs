@@ -163,12 +163,12 @@ pub fn log_paths(loaded: &Loaded) -> LogPaths {
     }
 }
 
-fn keys_folder(state: &Path) -> PathBuf {
+pub(super) fn keys_folder(state: &Path) -> PathBuf {
     state.join("keys")
 }
 
 /// A log's name when the policy gives none: readable, and different for each log.
-fn default_origin(controller: &str) -> String {
+pub(super) fn default_origin(controller: &str) -> String {
     let slug: String =
         controller.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let slug: Vec<&str> = slug.split('-').filter(|word| !word.is_empty()).take(6).collect();
@@ -177,7 +177,7 @@ fn default_origin(controller: &str) -> String {
 }
 
 /// The keyed digest of the machine: machine-id, host name, product UUID where we may read it.
-fn machine(keys: &KeyRing) -> Result<Digest, EngineError> {
+pub(super) fn machine(keys: &KeyRing) -> Result<Digest, EngineError> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let text = [
         read("/etc/machine-id"),
@@ -189,7 +189,7 @@ fn machine(keys: &KeyRing) -> Result<Digest, EngineError> {
 }
 
 /// Another user's state folder is refused with the line that works.
-fn owned_by_us(state: &Path) -> Result<(), EngineError> {
+pub(super) fn owned_by_us(state: &Path) -> Result<(), EngineError> {
     let owner = fs::metadata(state).map(|meta| meta.uid()).map_err(|cause| EngineError::Io {
         doing: "look at the state folder",
         path: state.to_path_buf(),

@@ -2,8 +2,10 @@
 
 pub mod approve;
 pub mod batch;
+pub mod continuing;
 pub mod decision;
 pub mod explain;
+pub mod find_purge;
 pub mod holds;
 pub mod host;
 pub mod keys;

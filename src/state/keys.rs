@@ -282,6 +282,14 @@ impl KeyRing {
         durable::remove(&path).map_err(KeyFault::io("remove", &path))
     }
 
+    /// Makes a signing key for a successor log of another name; the old one stays in the folder, out of force.
+    pub fn begin_log(&mut self, origin: &str) -> Result<(), KeyFault> {
+        self.current.signing = Some(self.write_signer(origin)?);
+        self.current.origin = Some(origin.into());
+        self.current.staged = None;
+        self.save()
+    }
+
     /// The key that signs the log.
     pub fn signer(&self) -> Result<Signer, KeyFault> {
         self.read_signer(self.current.signing.as_ref())

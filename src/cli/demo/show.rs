@@ -16,8 +16,8 @@ use crate::report::words::number;
 /// The file by which the demo knows its own folder.
 const MARKER: &str = ".bewaard-demo";
 /// What the demo puts into its folder.
-const OWN: [&str; 9] =
-    [MARKER, "bewaard.toml", "tests.toml", "webshop.db", "crm.db", "state", "log", "outside", "attack"];
+const OWN: [&str; 10] =
+    [MARKER, "bewaard.toml", "tests.toml", "webshop.db", "crm.db", "state", "log", "log.tmp", "outside", "attack"];
 
 /// Runs the demo.
 pub fn run(wish: &Demo, out: Out) -> Ended {
@@ -69,7 +69,7 @@ pub fn run(wish: &Demo, out: Out) -> Ended {
     let proof = LogCommand::Prove { entry: Some(first_outcome(&config, out)?), rule: None, output: None };
     log::run(&config, &Log { command: proof }, out)?;
     let attacked = match before {
-        Some(before) => attack::all(&folder, &config, &before, out)?,
+        Some(before) => attack::all(&folder, &super::super::load(&config, out)?, &before, out)?,
         None => exit::DONE,
     };
     next(&shown, out)?;
@@ -110,7 +110,7 @@ fn prepare(folder: &Path) -> Result<PathBuf, Failure> {
         }
         let ours = |name: &String| {
             OWN.contains(&name.as_str())
-                || ["-wal", "-shm", "-journal"]
+                || ["-wal", "-shm", "-journal", "-bewaard"]
                     .iter()
                     .any(|end| name.strip_suffix(end).is_some_and(|base| OWN.contains(&base)))
         };
@@ -141,7 +141,7 @@ fn no_plan_flags() -> Plan {
 }
 
 pub(super) fn verify() -> Log {
-    Log { command: LogCommand::Verify { dir: None, key: Vec::new(), against: Vec::new() } }
+    Log { command: LogCommand::Verify { dir: None, key: Vec::new(), against: Vec::new(), proof: None } }
 }
 
 /// The plans that were just made and wait for a person.
