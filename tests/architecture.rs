@@ -30,8 +30,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("config", &["domain", "codes", "durable"]),
     ("audit", &["domain"]),
     ("connect", &["domain"]),
-    // The log's signing key lies among the other keys, and is handed out as what signs.
-    ("state", &["domain", "audit::note"]),
+    // The keys that sign the log lie among the other keys, and are handed out as what signs.
+    ("state", &["domain", "audit::note", "audit::log::Signers"]),
     ("engine", &["domain", "config", "report", "audit", "connect", "state"]),
     ("daemon", &["domain", "config", "report", "audit", "connect", "state", "engine"]),
     ("cli", &["domain", "config", "report", "audit", "connect", "state", "engine", "daemon"]),
