@@ -215,9 +215,10 @@ fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn the_log_of_format_1_verifies_for_ever() {
-    let key = fs::read_to_string(golden().with_file_name("v1.vkey")).unwrap();
+    let key = |name| fs::read_to_string(golden().with_file_name(name)).unwrap();
+    let keys = vec![key("v1-first.vkey"), key("v1.vkey")];
     let against = vec![Against::read(&golden().with_file_name("v1.head")).unwrap()];
-    let report = verify(&golden(), &Options { keys: Keys::Given(vec![key]), against });
+    let report = verify(&golden(), &Options { keys: Keys::Given(keys), against });
     assert_eq!(report.faults, []);
     assert_eq!(
         report.told,
@@ -241,7 +242,9 @@ fn the_writer_still_writes_format_1_byte_for_byte() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
         }
-        fs::write(golden().with_file_name("v1.vkey"), format!("{}\n", signer().verifier())).unwrap();
+        for (name, seed) in [("v1-first.vkey", 7), ("v1.vkey", 8)] {
+            fs::write(golden().with_file_name(name), format!("{}\n", signer_of(seed).verifier())).unwrap();
+        }
         fs::copy(written.paths().last_head, golden().with_file_name("v1.head")).unwrap();
     }
     let (ours, theirs) = (tree(&written.folder()), tree(&golden()));

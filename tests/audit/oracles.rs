@@ -165,6 +165,46 @@ fn a_shell_script_computes_the_root_and_checks_a_proof() {
     assert!(documented.contains(&fs::read_to_string(script).unwrap()), "docs/audit-format.md has the same script");
 }
 
+/// The shell commands of the documentation, as they stand there.
+fn documented(holding: &str) -> String {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/audit-format.md")).unwrap();
+    let block = text
+        .split("```sh\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .find(|block| block.contains(holding));
+    block.unwrap_or_else(|| panic!("no commands with {holding}")).to_string()
+}
+
+#[test]
+fn the_documented_commands_check_the_golden_log() {
+    let place = Place::new();
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/audit");
+    let by_hand = documented("key.der").replace("KEY.vkey", &format!("{fixtures}/v1.vkey"));
+    let first = documented("pkeyutl").lines().next().unwrap().to_string();
+    let root = documented("head -n SIZE").replace("LOG", &format!("{fixtures}/v1")).replace("SIZE", "325");
+    let script = format!(
+        "set -e; cp {fixtures}/v1/checkpoint {fixtures}/verify-root.sh .\n{by_hand}\n{first}\ntest \"$({root})\" = \"$(sed -n 3p checkpoint)\""
+    );
+    let (done, said) = run(place.path(), "sh", "dash", &["-c", &script]);
+    assert!(done && said.contains("Signature Verified Successfully"), "{said}");
+}
+
+#[test]
+fn the_documented_commands_open_a_commitment() {
+    use bewaard::audit::commitment::Committer;
+    use bewaard::domain::id::PartId;
+    let committer = Committer::new(&[7; 32]);
+    let (record, part) = (b"crm/customers/613", PartId::new("contact").unwrap());
+    let script = documented("hexkey")
+        .replace("K_RECORD_HEX", &hex::encode(*committer.record_key(record)))
+        .replace("RECORD_HEX", &hex::encode(record))
+        .replace("PART |", "contact |");
+    let (done, said) = run(Place::new().path(), "sh", "dash", &["-c", &script]);
+    assert!(done, "{said}");
+    assert_eq!(said.trim(), committer.commitment(record, &part).to_string());
+}
+
 #[test]
 fn a_proof_shows_its_entry_and_nothing_else() {
     let place = filled(3, 50);
