@@ -67,7 +67,7 @@ codes! {
     BAD_CLOCK = "B119", "a clock that can't be read",
         "The clock is a column, or the newest of several (`since.newest`). What is no date type of the database needs a declared format: \"epoch\", \"epoch-ms\" or patterns such as \"%d-%m-%Y\". Nothing is guessed, for 03-04-2020 has two meanings.";
     UNKNOWN_GROUND = "B120", "not in the catalogue of grounds",
-        "What begins with `nl.` is looked up in the shipped catalogue, which gives law, article, term and start. `bewaard grounds` lists it; your own words are as good where it has none.";
+        "What begins with `nl.` is looked up in the shipped catalogue, which gives law, article, term and start. `bewaard generate grounds` lists it; your own words are as good where it has none.";
     AGAINST_GROUND = "B121", "a term that differs from its ground",
         "The catalogue's ground sets a shortest or a longest term, and the rule's own keep or from goes beyond it: purged too early breaks the law that it names, kept too long breaks GDPR art. 5(1)(e). Leave out keep and from to take them from the catalogue, or state the reason in words.";
     CONTRADICTION = "B122", "two keys that contradict each other",

@@ -71,7 +71,7 @@ pub(super) enum Command {
     /// Show or replace the key that signs the log
     #[cfg(feature = "systems")]
     Key(Key),
-    /// Print the reference configuration or the JSON schema for editors
+    /// Print the reference configuration, the JSON schema for editors, or the catalogue of grounds
     Generate(Generate),
     /// Explain a code such as B112
     Explain(Explain),
@@ -403,6 +403,8 @@ pub(super) enum Generated {
     Config,
     /// The JSON schema for editors
     Schema,
+    /// The catalogue of Dutch grounds to keep
+    Grounds,
 }
 
 #[derive(Debug, clap::Args)]
