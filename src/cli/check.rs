@@ -81,13 +81,20 @@ mod live {
             return seen.unreachable.push((system.clone(), error.to_string()));
         }
         seen.looked += 1;
+        // The rights of a rule that does not fit the live schema can't be named; its faults say why.
+        let mut fit = Vec::new();
         for rule in rules {
             match connector.probe(rule).await {
-                Ok(probe) => seen.findings.extend(probe.findings),
+                Ok(probe) => {
+                    if !probe.findings.iter().any(|finding| finding.severity == Severity::Fault) {
+                        fit.push(*rule);
+                    }
+                    seen.findings.extend(probe.findings);
+                }
                 Err(error) => seen.unreachable.push((system.clone(), error.to_string())),
             }
         }
-        match connector.probe_rights(rules).await {
+        match connector.probe_rights(&fit).await {
             Ok(findings) => seen.findings.extend(findings),
             Err(error) => seen.unreachable.push((system.clone(), error.to_string())),
         }
