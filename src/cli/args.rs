@@ -79,16 +79,16 @@ pub(super) enum Command {
 
 #[cfg(feature = "systems")]
 #[derive(Debug, clap::Args)]
-pub struct Demo {
+pub(super) struct Demo {
     /// The folder: absent, empty, or made by the demo
     #[arg(long, value_name = "DIR", default_value = "bewaard-demo")]
-    pub dir: PathBuf,
+    pub(super) dir: PathBuf,
     /// Stop before the approval
     #[arg(long)]
-    pub no_run: bool,
+    pub(super) no_run: bool,
     /// Afterwards attack the log in four ways, and show that each is found
     #[arg(long)]
-    pub attack: bool,
+    pub(super) attack: bool,
 }
 
 #[cfg(feature = "systems")]

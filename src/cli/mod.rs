@@ -23,6 +23,8 @@ mod key;
 #[cfg(feature = "systems")]
 mod plan;
 #[cfg(feature = "systems")]
+mod progress;
+#[cfg(feature = "systems")]
 mod run;
 #[cfg(feature = "systems")]
 mod runtime;

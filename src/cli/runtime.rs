@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::out::Line;
+use super::progress::Line;
 use super::{Failure, exit};
 use crate::engine::survey::Progress;
 use crate::report::words;

@@ -442,7 +442,7 @@ impl<'a> Pass<'a> {
             match VerifierKey::parse(text.trim()) {
                 Err(bad) => self.faults.add(codes::KEY_DAMAGED, file, format!("is {bad}")),
                 Ok(key) if key.name() != origin => {
-                    self.told.push(format!("the key of `{}` is of another log", key.name()))
+                    self.told.push(format!("the key of `{}` is of another log", key.name()));
                 }
                 Ok(key) if chain.keys().contains(&key) => used += 1,
                 Ok(key) => {

@@ -65,7 +65,7 @@ fn tile_folder(folder: &Path, below: &str, lines: u64, faults: &mut Faults) {
         let tile = probes.iter().find_map(|probe| Tile::from_path(probe));
         match tile {
             Some(tile) if reaches(&Tile { width: 1, ..tile }) <= lines.max(1) => {
-                tile_folder(folder, &path, lines, faults)
+                tile_folder(folder, &path, lines, faults);
             }
             _ => foreign(&path, faults),
         }
@@ -97,7 +97,7 @@ fn list(folder: &Path, below: &str, faults: &mut Faults, each: &mut impl FnMut(&
         let path = if below.is_empty() { shown.to_string() } else { format!("{below}/{shown}") };
         match item.file_type() {
             Ok(kind) if name.to_str().is_some() && (kind.is_file() || kind.is_dir()) => {
-                each(&path, kind.is_dir(), faults)
+                each(&path, kind.is_dir(), faults);
             }
             _ => foreign(&path, faults),
         }

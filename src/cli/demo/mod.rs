@@ -4,4 +4,4 @@ mod attack;
 pub mod firm;
 mod show;
 
-pub use show::run;
+pub(super) use show::run;

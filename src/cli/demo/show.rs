@@ -20,7 +20,7 @@ const OWN: [&str; 10] =
     [MARKER, "bewaard.toml", "tests.toml", "webshop.db", "crm.db", "state", "log", "log.tmp", "outside", "attack"];
 
 /// Runs the demo.
-pub fn run(wish: &Demo, out: Out) -> Ended {
+pub(in crate::cli) fn run(wish: &Demo, out: Out) -> Ended {
     let folder = prepare(&wish.dir)?;
     let config = folder.join("bewaard.toml");
     let today = crate::now::now().with_timezone(&chrono_tz::Europe::Amsterdam).date_naive();
