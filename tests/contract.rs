@@ -1,11 +1,17 @@
 //! The connector contract, executed on every SQL engine. An engine joins by a `Harness` and one line `contract!`.
 
+#![cfg(test)]
+
+mod support;
+
 #[path = "contract/harness.rs"]
 mod harness;
 #[path = "contract/meddle.rs"]
 mod meddle;
 #[path = "contract/only_sqlite.rs"]
 mod only_sqlite;
+#[path = "contract/servers.rs"]
+mod servers;
 #[path = "contract/sqlite.rs"]
 mod sqlite;
 #[path = "contract/suite.rs"]
@@ -25,10 +31,10 @@ macro_rules! contract {
     };
 }
 
-contract!(
-    on_sqlite,
-    crate::sqlite::Sqlite::start(),
-    [
+/// Every promise, on one engine.
+macro_rules! whole_contract {
+    ($($engine:ident: $start:expr;)*) => {
+        $(contract!($engine, $start, [
         pages_are_complete_and_in_key_order,
         keys_of_every_kind_find_their_row_again_and_no_other,
         odd_and_reserved_names_are_only_names,
@@ -54,5 +60,12 @@ contract!(
         a_typed_key_is_the_key_that_is_found,
         errors_and_debug_carry_no_value,
         a_dropped_question_leaves_no_wrong_answer,
-    ]
-);
+    ]);)*
+    };
+}
+
+whole_contract! {
+    on_sqlite: crate::sqlite::Sqlite::start();
+    on_mariadb: crate::servers::Served::start(crate::support::servers::Kind::Mariadb);
+    on_postgres: crate::servers::Served::start(crate::support::servers::Kind::Postgres);
+}

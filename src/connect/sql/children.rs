@@ -21,6 +21,8 @@ pub(super) struct ChildRow {
     pub(super) owner: usize,
     /// How deep it hangs below another row of its own table.
     pub(super) level: usize,
+    /// Whether it refers to itself.
+    pub(super) itself: bool,
 }
 
 /// The rows of each node, in the order of the nodes. Those of the first node are the records themselves and the rows
@@ -43,6 +45,7 @@ impl Reader<'_> {
             values: Vec::new(),
             owner: *owner,
             level: 0,
+            itself: false,
         };
         let mut rows: Vec<Vec<ChildRow>> = Vec::new();
         for (place, node) in self.resolved.nodes.iter().enumerate() {
@@ -86,13 +89,13 @@ impl Reader<'_> {
                 let Some((owner, level)) = owners.get(parent.as_slice()).copied() else { continue };
                 let key: Vec<Scalar> = rest.by_ref().take(node.key.len()).collect();
                 let key = usable_key(&key)?;
-                let is_self = is_loop(node, link) && key.0 == parent;
+                let itself = is_loop(node, link) && key.0 == parent;
                 let reference = rest.by_ref().take(link.on.len()).collect();
-                if is_self || (!node.key.is_empty() && seen.insert(key.clone(), owner).is_some()) {
+                if !node.key.is_empty() && seen.insert(key.clone(), owner).is_some() {
                     continue;
                 }
-                let level = if is_loop(node, link) { level + 1 } else { 0 };
-                out.push(ChildRow { key, reference, values: rest.collect(), owner, level });
+                let level = if is_loop(node, link) && !itself { level + 1 } else { 0 };
+                out.push(ChildRow { key, reference, values: rest.collect(), owner, level, itself });
             }
         }
         Ok(out)
@@ -141,6 +144,11 @@ impl Reader<'_> {
                             next.push(found);
                         }
                         // Already known, and deeper than it seemed. A circle of rows ends at the number of rows.
+                        Some(at) if found.itself => {
+                            if let Some(row) = rows.get_mut(at) {
+                                row.itself = true;
+                            }
+                        }
                         Some(at) => {
                             let most = rows.len();
                             if let Some(row) =

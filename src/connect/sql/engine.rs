@@ -189,6 +189,11 @@ pub trait Dialect: Send + Sync {
     fn before_day(&self, expression: &str, column: &Column, day: NaiveDate) -> Option<String>;
     /// The text of a present moment that a column takes, for markers.
     fn moment(&self, now: DateTime<Utc>, column: &Column) -> Scalar;
+    /// Whether a row whose foreign key refers to the row itself can be deleted as it is (InnoDB refuses: its reference
+    /// must become NULL first).
+    fn deletes_rows_that_refer_to_themselves(&self) -> bool {
+        true
+    }
     /// At most this many bound values in one statement.
     fn max_bound(&self) -> usize;
 }

@@ -2,8 +2,8 @@
 
 use super::catalogue::Table;
 use super::connector::SqlConnector;
-use super::engine::Need;
-use super::relate::NodeAction;
+use super::engine::{Dialect, Need};
+use super::relate::{Link, NodeAction};
 use super::resolve::Resolved;
 use crate::connect::{ConnectError, Finding};
 use crate::domain::rule::Rule;
@@ -27,7 +27,7 @@ impl SqlConnector {
         let mut needs: Vec<Need> = Vec::new();
         for rule in rules {
             let resolved = self.resolved(rule, "list the rights that rules need").await?;
-            for need in needs_of(rule, &resolved) {
+            for need in needs_of(rule, &resolved, self.engine.dialect()) {
                 match needs.iter_mut().find(|one| one.table == need.table) {
                     Some(one) => {
                         one.delete |= need.delete;
@@ -44,7 +44,7 @@ impl SqlConnector {
     }
 }
 
-fn needs_of(rule: &Rule, resolved: &Resolved) -> Vec<Need> {
+fn needs_of(rule: &Rule, resolved: &Resolved, dialect: &dyn Dialect) -> Vec<Need> {
     let need = |table: &Table, what: &str| Need {
         table: table.name.clone(),
         select: true,
@@ -60,13 +60,20 @@ fn needs_of(rule: &Rule, resolved: &Resolved) -> Vec<Need> {
         one.lock = true;
         match &node.action {
             NodeAction::Delete => one.delete = deletes,
-            NodeAction::Clear => one.update = node.link.as_ref().map(super::relate::Link::on_names).unwrap_or_default(),
+            NodeAction::Clear => one.update = node.link.as_ref().map(Link::on_names).unwrap_or_default(),
             NodeAction::Anonymise(fields) => {
                 one.update = fields.iter().map(|(column, _)| column.name.clone()).collect();
             }
         }
+        if place > 0 && !deletes {
+            // Children go only with their record.
+            continue;
+        }
+        if deletes && !dialect.deletes_rows_that_refer_to_themselves() {
+            one.update.extend(node.loops.iter().flat_map(Link::on_names));
+        }
         if place == 0 {
-            one.update = resolved.touched.iter().map(|column| column.name.clone()).collect();
+            one.update.extend(resolved.touched.iter().map(|column| column.name.clone()));
         }
         out.push(one);
     }

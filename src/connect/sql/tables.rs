@@ -21,16 +21,6 @@ impl Tables {
     pub(super) fn get(&self, name: &TableName) -> Option<&Table> {
         self.by_name.get(name).and_then(Option::as_ref)
     }
-
-    #[cfg(test)]
-    pub(super) fn of(tables: Vec<Table>) -> Self {
-        let mut by_name = BTreeMap::new();
-        for table in tables {
-            by_name.insert(TableName { schema: None, name: table.name.name.clone() }, Some(table.clone()));
-            by_name.insert(table.name.clone(), Some(table));
-        }
-        Self { by_name }
-    }
 }
 
 /// Reads every table that the rule names, and with `follow_foreign_keys` every table that leads to one that goes.

@@ -135,11 +135,38 @@ impl Eraser<'_> {
             levels.entry(row.level).or_default().push(row);
         }
         let deepest = levels.keys().next_back().copied().unwrap_or(0);
+        self.let_go_of_themselves(session, node, rows).await?;
         for (level, rows) in levels.iter().rev() {
             if *level < deepest {
                 self.nothing_new_in_loops(session, node, place, rows).await?;
             }
             self.delete_exactly(session, node, rows, place == 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Clears references of rows to themselves, for engines that would not delete them otherwise.
+    async fn let_go_of_themselves(
+        &self,
+        session: &mut dyn Session,
+        node: &Node,
+        rows: &[&ChildRow],
+    ) -> Result<(), Halt> {
+        let dialect = self.reader.dialect;
+        let rows: Vec<&ChildRow> = rows.iter().copied().filter(|row| row.itself).collect();
+        if rows.is_empty() || dialect.deletes_rows_that_refer_to_themselves() {
+            return Ok(());
+        }
+        for link in node.loops.iter().filter(|link| link.on.iter().all(|column| column.nullable)) {
+            let nothing: Vec<String> =
+                link.on.iter().map(|column| format!("{} = NULL", dialect.name(&column.name))).collect();
+            for (condition, values, expected) in self.conditions(node, &rows, 1) {
+                let table = dialect.table(&node.table.name);
+                let text = format!("UPDATE {table} SET {} WHERE {condition}", nothing.join(", "));
+                if session.execute(&Statement { text, values }).await? != expected {
+                    return Err(Halt::Mismatch);
+                }
+            }
         }
         Ok(())
     }

@@ -149,6 +149,10 @@ impl Dialect for MariaDialect {
         }
     }
 
+    fn deletes_rows_that_refer_to_themselves(&self) -> bool {
+        false
+    }
+
     fn max_bound(&self) -> usize {
         // The protocol has 65,535 places, and `key_after` uses a value more than once.
         60_000
