@@ -555,19 +555,23 @@ pub(crate) async fn a_where_selects_its_bracketed_meaning(harness: &dyn Harness)
     }
 }
 
+/// One value decides the whole; without it, one unknown makes the whole unknown.
+fn decided(all: &[Predicate], by: bool, a: Option<i64>, b: Option<&str>) -> Option<bool> {
+    let values: Vec<Option<bool>> = all.iter().map(|one| truth(one, a, b)).collect();
+    if values.contains(&Some(by)) {
+        Some(by)
+    } else if values.contains(&None) {
+        None
+    } else {
+        Some(!by)
+    }
+}
+
 /// SQL's three values of truth, as a model.
 fn truth(predicate: &Predicate, a: Option<i64>, b: Option<&str>) -> Option<bool> {
     match predicate {
-        Predicate::And(all) => all.iter().map(|one| truth(one, a, b)).fold(Some(true), |x, y| match (x, y) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) => Some(true),
-            _ => None,
-        }),
-        Predicate::Or(all) => all.iter().map(|one| truth(one, a, b)).fold(Some(false), |x, y| match (x, y) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            _ => None,
-        }),
+        Predicate::And(all) => decided(all, false, a, b),
+        Predicate::Or(all) => decided(all, true, a, b),
         Predicate::Not(one) => truth(one, a, b).map(|value| !value),
         Predicate::Compare { with: Literal::Number(n), .. } => a.map(|a| a.to_string() == *n),
         Predicate::Compare { with: Literal::Text(t), .. } => b.map(|b| b >= t.as_str()),
