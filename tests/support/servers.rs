@@ -237,9 +237,15 @@ impl Server {
         panic!("{kind:?} did not start: see {}", folder.join("log").display());
     }
 
-    /// Kills it, as a power cut would.
+    /// Kills it, as a power cut would: with each process of its own, for a PostgreSQL session outlives its parent for
+    /// long enough to commit.
     pub(crate) fn kill(&self) {
-        ok(Command::new("kill").args(["-9", &self.process.to_string()]));
+        let pid = self.process.to_string();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        ok(Command::new("kill").args(["-STOP", &pid]));
+        // A child that has just ended by itself is as dead as the others.
+        Command::new("kill").arg("-9").args(children.split_whitespace()).output().unwrap();
+        ok(Command::new("kill").args(["-9", &pid]));
     }
 
     /// Runs SQL as the administrator; what it prints, one row a line, columns behind tabs.
