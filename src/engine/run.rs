@@ -91,6 +91,12 @@ impl Engine {
     /// Runs one rule, under the run lock and after recovery.
     pub async fn run(&mut self, rule: &Rule, progress: &dyn Progress) -> Result<RunReport, EngineError> {
         let connector = self.system(&rule.system)?;
+        if let Some((batch, _)) = self.view.open.iter().find(|(_, open)| open.rule == rule.id && !open.unsettled) {
+            return Err(EngineError::Refused(format!(
+                "{batch} of rule `{}` is not settled yet: until it is, nothing more of this rule is purged",
+                rule.id
+            )));
+        }
         let now = self.trusted_now(connector.as_ref()).await?;
         self.refresh_holds()?;
         if !connector.claim().await? {
@@ -126,7 +132,9 @@ impl Engine {
             self.record_refusal(rule, &plan, &gate)?;
             self.record_ledger(rule, &plan, 0, plan.survey.due, plan.survey.oldest_due)?;
             self.publish()?;
-            return Ok(idle(RunEnd::Waiting));
+            // A rule that nobody has approved yet, and that has nothing due, keeps nobody waiting.
+            let nothing = plan.survey.due == 0 && gate == Gate::NeedsApproval;
+            return Ok(idle(if nothing { RunEnd::Done } else { RunEnd::Waiting }));
         };
         if mandate.set.is_empty() {
             self.record_ledger(rule, &plan, 0, 0, None)?;
