@@ -9,19 +9,22 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::aead::LessSafeKey;
 use ring::hkdf;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::aead::{cipher, decrypt, encrypt};
+pub use super::key_fault::KeyFault;
+use super::key_fault::MIN_WRAP;
+pub use super::key_id::{KeyId, Purpose};
 use crate::audit::log::Signers;
-use crate::audit::note::{BadNote, Signer, VerifierKey};
-use crate::codes::{self, Code};
+use crate::audit::note::{Signer, VerifierKey};
 use crate::crash_point;
 use crate::domain::digest::MacKey;
 use crate::domain::policy::SecretRef;
 use crate::durable;
-use crate::secret::{self, Secret, SecretError};
+use crate::secret::{self, Secret};
 
 /// The wrapping key that `init` makes where none is named.
 const WRAP: &str = "wrap.key";
@@ -31,137 +34,6 @@ const CURRENT: &str = "current.json";
 const MAGIC: &[u8] = b"bewaard-key-1\n";
 /// The first bytes of what was sealed for an in-flight file.
 const SEALED: &[u8] = b"bewaard-sealed-1\n";
-const MIN_WRAP: usize = 32;
-
-/// What a key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Purpose {
-    /// Commitments to records in the log, one key for each segment.
-    Log,
-    /// Commitments of holds.
-    Holds,
-    /// Commitments of plans.
-    Plan,
-    /// Fingerprints of records.
-    Fingerprint,
-    /// Pseudonyms.
-    Pseudonym,
-    /// What is sealed in in-flight files.
-    Inflight,
-}
-
-impl Purpose {
-    /// Every purpose.
-    pub const ALL: [Self; 6] = [Self::Log, Self::Holds, Self::Plan, Self::Fingerprint, Self::Pseudonym, Self::Inflight];
-
-    /// Its word, as KeyChanged entries have it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::Holds => "holds",
-            Self::Plan => "plan",
-            Self::Fingerprint => "fingerprint",
-            Self::Pseudonym => "pseudonym",
-            Self::Inflight => "inflight",
-        }
-    }
-}
-
-/// A key's id, such as `log-2026-Q4-1a2b3c4d`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct KeyId(String);
-
-impl KeyId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The segment of a log key.
-    pub fn segment(&self) -> Option<&str> {
-        self.0.strip_prefix("log-").and_then(|rest| rest.get(..7))
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-impl From<KeyId> for String {
-    fn from(id: KeyId) -> Self {
-        id.0
-    }
-}
-impl TryFrom<String> for KeyId {
-    type Error = KeyFault;
-    fn try_from(text: String) -> Result<Self, KeyFault> {
-        let fits = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if fits { Ok(Self(text)) } else { Err(KeyFault::Id) }
-    }
-}
-
-/// Why a key can't be had.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyFault {
-    /// The operating system refused.
-    #[error("cannot {doing} {}", .path.display())]
-    Io {
-        /// What was tried.
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: io::Error,
-    },
-    /// There are keys already.
-    #[error("there are keys in {} already; they are never written over", .0.display())]
-    Exists(PathBuf),
-    /// The folder or its list is missing or damaged.
-    #[error("{} holds no keys, or not all of them: `bewaard init` makes them once; else put them back from a backup", .0.display())]
-    Missing(PathBuf),
-    /// The wrapping secret can't be read.
-    #[error("the secret that keys are wrapped under can't be read")]
-    Secret(#[source] SecretError),
-    /// The wrapping secret is too short.
-    #[error(
-        "the secret that keys are wrapped under has fewer than {MIN_WRAP} characters: make one with `openssl rand -base64 32`"
-    )]
-    Weak,
-    /// The key does not open.
-    #[error("the key `{0}` does not open: it was wrapped under another secret, or its file was altered")]
-    Wrapped(String),
-    /// The key is not there.
-    #[error("the key `{0}` is not in keys/: it was destroyed, or never came here")]
-    Gone(String),
-    /// Not the id of a key.
-    #[error("this is not the id of a key")]
-    Id,
-    /// The signing key can't be read.
-    #[error("the signing key can't be read")]
-    Signing(#[source] BadNote),
-}
-
-impl KeyFault {
-    /// What `bewaard explain` says of it.
-    pub fn code(&self) -> &'static Code {
-        match self {
-            Self::Io { .. } => codes::KEYS_WRITE,
-            Self::Exists(_) => codes::KEYS_EXIST,
-            Self::Missing(_) | Self::Id => codes::KEYS_MISSING,
-            Self::Secret(_) | Self::Wrapped(_) | Self::Signing(_) => codes::KEY_WRAPPED,
-            Self::Weak => codes::WRAP_WEAK,
-            Self::Gone(_) => codes::KEY_GONE,
-        }
-    }
-
-    fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |cause| Self::Io { doing, path: path.to_path_buf(), cause }
-    }
-}
 
 /// Which keys are in force.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -419,27 +291,129 @@ fn wrapping(folder: &Path, wrap: Option<&SecretRef>) -> Result<LessSafeKey, KeyF
     prk.expand(&[b"keys"], hkdf::HKDF_SHA256)
         .and_then(|material| material.fill(key.as_mut()))
         .map_err(|_| KeyFault::Weak)?;
-    cipher(&key)
+    Ok(cipher(&key)?)
 }
 
-fn cipher(key: &[u8; 32]) -> Result<LessSafeKey, KeyFault> {
-    UnboundKey::new(&CHACHA20_POLY1305, key).map(LessSafeKey::new).map_err(|_| KeyFault::Id)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A random nonce, then what was encrypted, then its tag.
-fn encrypt(key: &LessSafeKey, aad: &[u8], bytes: &[u8]) -> Result<Vec<u8>, KeyFault> {
-    let nonce = crate::random::bytes::<NONCE_LEN>();
-    // The buffer has room for the tag from the start, so that no copy of the plain bytes stays behind in memory.
-    let mut body = Vec::with_capacity(bytes.len() + CHACHA20_POLY1305.tag_len());
-    body.extend_from_slice(bytes);
-    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut body)
-        .map_err(|_| KeyFault::Wrapped("new".into()))?;
-    Ok([&nonce[..], &body].concat())
-}
+    const ORIGIN: &str = "bewaard.example/fietsen";
 
-fn decrypt(key: &LessSafeKey, aad: &[u8], bytes: &[u8]) -> Option<Secret> {
-    let (nonce, body) = bytes.split_first_chunk::<NONCE_LEN>()?;
-    let mut body = Zeroizing::new(body.to_vec());
-    let plain = key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), &mut body).ok()?;
-    Some(Secret::new(plain.to_vec()))
+    fn ring() -> (tempfile::TempDir, KeyRing) {
+        let place = tempfile::tempdir().unwrap();
+        let ring = KeyRing::create(&place.path().join("keys"), None, ORIGIN, "2026-Q4").unwrap();
+        (place, ring)
+    }
+
+    #[test]
+    fn keys_are_random_named_and_read_back() {
+        let (place, ring) = ring();
+        let again = KeyRing::open(&place.path().join("keys"), None).unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for purpose in Purpose::ALL {
+            let id = ring.current(purpose).unwrap();
+            assert!(id.as_str().starts_with(purpose.word()), "{id}");
+            assert_eq!(again.key(&id).unwrap(), ring.key(&id).unwrap());
+            assert!(seen.insert(*again.key(&id).unwrap()), "no key is made from another");
+        }
+        assert_eq!(ring.current(Purpose::Log).unwrap().segment(), Some("2026-Q4"));
+        assert_eq!(again.signer().unwrap().verifier(), ring.signer().unwrap().verifier());
+        assert_eq!(again.ids().unwrap().len(), 7);
+        let created = KeyRing::create(&place.path().join("keys"), None, ORIGIN, "2026-Q4");
+        assert_eq!(created.unwrap_err().code().id, "B434");
+    }
+
+    #[test]
+    fn no_key_lies_open_on_the_disk() {
+        let (place, ring) = ring();
+        let secrets: Vec<_> = Purpose::ALL.iter().map(|p| *ring.key(&ring.current(*p).unwrap()).unwrap()).collect();
+        for item in fs::read_dir(place.path().join("keys")).unwrap() {
+            let path = item.unwrap().path();
+            let bytes = fs::read(&path).unwrap();
+            assert!(secrets.iter().all(|secret| !bytes.windows(32).any(|window| window == secret)));
+            let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+            assert_eq!(mode & 0o077, 0, "{}", path.display());
+        }
+        assert!(!format!("{ring:?}").contains(&hex::encode(secrets[0])));
+    }
+
+    #[test]
+    fn another_wrapping_key_or_an_altered_or_renamed_file_opens_nothing() {
+        let (place, ring) = ring();
+        let folder = place.path().join("keys");
+        let (log, holds) = (ring.current(Purpose::Log).unwrap(), ring.current(Purpose::Holds).unwrap());
+        let whole = fs::read(ring.path(&log)).unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            durable::replace(&ring.path(&log), &bytes, durable::PRIVATE, place.path()).unwrap();
+            assert!(matches!(ring.key(&log), Err(KeyFault::Wrapped(_))), "byte {at}");
+        }
+        fs::copy(ring.path(&holds), ring.path(&log)).unwrap();
+        assert!(matches!(ring.key(&log), Err(KeyFault::Wrapped(_))), "the id is part of what was wrapped");
+        let secret = |name: &str, text: &str| {
+            let path = place.path().join(name);
+            durable::create(&path, text.as_bytes(), durable::PRIVATE).unwrap();
+            SecretRef::File(path.to_str().unwrap().into())
+        };
+        let other = KeyRing::open(&folder, Some(&secret("other", &"x".repeat(32)))).unwrap();
+        assert_eq!(other.key(&holds).unwrap_err().code().id, "B431");
+        let weak = KeyRing::open(&folder, Some(&secret("weak", "hunter2")));
+        assert_eq!(weak.unwrap_err().code().id, "B433");
+        let named = secret("named", &"y".repeat(44));
+        let ring = KeyRing::create(&place.path().join("more"), Some(&named), ORIGIN, "2026-Q4").unwrap();
+        assert!(!place.path().join("more").join(WRAP).exists());
+        assert!(KeyRing::open(&place.path().join("more"), Some(&named)).unwrap().signer().is_ok());
+        assert_eq!(KeyRing::open(&place.path().join("more"), None).unwrap_err().code().id, "B430");
+        drop(ring);
+    }
+
+    #[test]
+    fn a_destroyed_key_is_gone_and_a_new_one_takes_its_place() {
+        let (place, mut ring) = ring();
+        let old = ring.current(Purpose::Log).unwrap();
+        let new = ring.make(Purpose::Log, Some("2027-Q1")).unwrap();
+        assert!(ring.key(&old).is_ok(), "the old segment's key stays until it is destroyed");
+        ring.destroy(&old).unwrap();
+        ring.destroy(&old).unwrap();
+        assert_eq!(ring.key(&old).unwrap_err().code().id, "B432");
+        let again = KeyRing::open(&place.path().join("keys"), None).unwrap();
+        assert_eq!(again.current(Purpose::Log), Some(new));
+    }
+
+    #[test]
+    fn what_is_sealed_opens_with_the_same_words_only() {
+        let (_place, mut ring) = ring();
+        let sealed = ring.seal(b"keys of a batch", b"batch-1").unwrap();
+        assert!(!sealed.windows(4).any(|window| window == b"keys"));
+        assert_eq!(ring.open_sealed(&sealed, b"batch-1").unwrap().bytes(), b"keys of a batch");
+        assert!(ring.open_sealed(&sealed, b"batch-2").is_err());
+        for at in 0..sealed.len() {
+            let mut altered = sealed.clone();
+            altered[at] ^= 1;
+            assert!(ring.open_sealed(&altered, b"batch-1").is_err(), "byte {at}");
+        }
+        assert!(ring.open_sealed(b"", b"").is_err());
+        let old = ring.current(Purpose::Inflight).unwrap();
+        ring.make(Purpose::Inflight, None).unwrap();
+        assert!(ring.open_sealed(&sealed, b"batch-1").is_ok(), "a file that is in flight outlives a change of key");
+        ring.destroy(&old).unwrap();
+        assert_eq!(ring.open_sealed(&sealed, b"batch-1").unwrap_err().code().id, "B432");
+    }
+
+    #[test]
+    fn a_staged_signing_key_takes_over_when_the_log_is_signed_by_it() {
+        let (place, mut ring) = ring();
+        let old = ring.signer().unwrap().verifier().clone();
+        let new = ring.stage_signer().unwrap();
+        assert_eq!(ring.stage_signer().unwrap(), new, "staging twice gives the same key");
+        ring.settle_signer(&old).unwrap();
+        let mut again = KeyRing::open(&place.path().join("keys"), None).unwrap();
+        let signers = again.signers().unwrap();
+        assert_eq!((signers.current.verifier(), signers.staged.unwrap().verifier()), (&old, &new));
+        again.settle_signer(&new).unwrap();
+        let again = KeyRing::open(&place.path().join("keys"), None).unwrap().signers().unwrap();
+        assert!(again.current.verifier() == &new && again.staged.is_none());
+    }
 }

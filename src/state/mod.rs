@@ -1,8 +1,11 @@
 //! What is not the log: locks, keys, in-flight files, sets of plans, notes. The log is the truth; of these only what
 //! can be made again may be deleted.
 
+mod aead;
 #[cfg(feature = "systems")]
 pub mod inflight;
+mod key_fault;
+mod key_id;
 pub mod keys;
 #[cfg(feature = "systems")]
 pub mod lock;

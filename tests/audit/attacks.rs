@@ -146,7 +146,7 @@ fn lines_that_are_moved_removed_doubled_or_saved_by_an_editor_are_found() {
     let journal = place.folder().join("journal/2026-Q4.jsonl");
     let text = fs::read_to_string(&journal).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    let join = |lines: Vec<&str>| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let join = |lines: Vec<&str>| lines.iter().map(|line| (*line).to_owned() + "\n").collect::<String>();
     let mut swapped = lines.clone();
     swapped.swap(5, 6);
     let mut less = lines.clone();
@@ -182,7 +182,7 @@ fn a_cut_tail_is_found_by_the_last_head() {
     // And with the heads cut, but not the journal.
     let heads = place.folder().join("heads");
     let text = fs::read_to_string(&heads).unwrap();
-    let fewer: String = text.lines().take(3).map(|line| format!("{line}\n")).collect();
+    let fewer: String = text.lines().take(3).map(|line| (*line).to_owned() + "\n").collect();
     fs::write(&heads, fewer).unwrap();
     assert!(codes(&check(&place)).contains(&"B405"));
 }
@@ -227,7 +227,7 @@ fn a_log_signed_again_with_another_key_is_found() {
             let note: serde_json::Value = serde_json::from_str(line).unwrap();
             let note = bewaard::audit::note::Note::read(note["note"].as_str().unwrap()).unwrap();
             let forged = bewaard::audit::note::Note::sign(note.text, &[&signer_of(8)]);
-            format!("{}\n", serde_json::json!({ "note": forged.encode() }))
+            serde_json::json!({ "note": forged.encode() }).to_string() + "\n"
         })
         .collect();
     fs::write(place.folder().join("heads"), heads).unwrap();
@@ -242,7 +242,7 @@ fn a_damaged_or_foreign_public_key_is_named() {
         let report = verify(&place.folder(), &Options { keys: Keys::Given(keys.to_vec()), against: Vec::new() });
         report.faults.first().map_or("no fault", |fault| fault.code.id)
     };
-    assert_eq!(with(&[key.clone()]), "no fault");
+    assert_eq!(with(std::slice::from_ref(&key)), "no fault");
     assert_eq!(with(&[key.replace('A', "B")]), "B416");
     assert_eq!(with(&[key[..key.len() - 4].to_string()]), "B416");
     assert_eq!(with(&[signer_of(8).verifier().to_string()]), "B415");
@@ -338,7 +338,7 @@ fn the_key_is_passed_on_and_a_crash_in_between_is_taken_up() {
     let lines: Vec<_> = heads.lines().collect();
     fs::write(
         place.folder().join("heads"),
-        lines[..lines.len() - 1].iter().map(|line| format!("{line}\n")).collect::<String>(),
+        lines[..lines.len() - 1].iter().map(|line| (*line).to_owned() + "\n").collect::<String>(),
     )
     .unwrap();
     fs::copy(place.path().join("outside-head"), place.paths().last_head).unwrap();

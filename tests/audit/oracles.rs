@@ -253,7 +253,9 @@ proptest::proptest! {
         assert_eq!(sealed.size, lines.len() as u64);
         assert_eq!(tlog_tiles::tree_hash(sealed.size, &stored).unwrap().0, sealed.root.0);
         let mut frontier = tree::Frontier::default();
-        lines.iter().for_each(|line| frontier.push(tree::leaf_hash(line.as_bytes())));
+        for line in &lines {
+            frontier.push(tree::leaf_hash(line.as_bytes()));
+        }
         assert_eq!(frontier.root(), sealed.root);
         let report = bewaard::audit::verify::verify(&place.folder(), &super::attacks::options(&place));
         assert_eq!((report.faults, report.told), (vec![], vec![]));

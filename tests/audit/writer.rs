@@ -113,7 +113,8 @@ fn a_tail_that_does_not_agree_is_refused() {
     let one_head_less = |place: &Place| {
         let text = fs::read_to_string(heads(place)).unwrap();
         let kept = text.lines().count() - 1;
-        fs::write(heads(place), text.lines().take(kept).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        fs::write(heads(place), text.lines().take(kept).map(|line| line.to_owned() + "\n").collect::<String>())
+            .unwrap();
     };
     assert_eq!(attack(&one_head_less), "B405", "an older state was put back");
     assert_eq!(attack(&|place| fs::write(place.paths().last_head, "x").unwrap()), "B404");
