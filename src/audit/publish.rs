@@ -21,6 +21,8 @@ use crate::{codes, durable};
 
 /// The published head, below the log's folder.
 pub const CHECKPOINT: &str = "checkpoint";
+/// In the side folder while a publication runs: the size from which it may leave partial tiles.
+const MARK: &str = "publishing-from";
 /// Tiles written between two waits for the disk.
 const GROUP: usize = 64;
 
@@ -40,16 +42,23 @@ impl Log {
             );
             return Err(LogFault::broken(codes::LOG_CUT, &folder.join(CHECKPOINT), text));
         }
-        if known.as_ref() != Some(&head) {
+        let mark = self.paths.side.join(MARK);
+        let unfinished = fs::read_to_string(&mark).ok().and_then(|size| size.parse().ok());
+        if known.as_ref() != Some(&head) || unfinished.is_some() {
             let from = known.map_or(0, |known| known.checkpoint.size);
+            let tidy_from = unfinished.map_or(from, |size: u64| size.min(from));
+            durable::replace(&mark, tidy_from.to_string().as_bytes(), durable::PRIVATE, &self.paths.side)
+                .map_err(LogFault::io("write", &mark))?;
             self.publish_tiles(from, &head)?;
             crash_point!("publish-checkpoint");
             let path = folder.join(CHECKPOINT);
             durable::replace(&path, head.note.encode().as_bytes(), durable::PUBLIC, &self.paths.scratch())
                 .map_err(LogFault::io("write", &path))?;
             crash_point!("publish-tidy");
-            tidy(&folder, from, head.checkpoint.size).map_err(LogFault::io("tidy up", &folder.join(tile::FOLDER)))?;
+            let size = head.checkpoint.size;
+            tidy(&folder, tidy_from, size).map_err(LogFault::io("tidy up", &folder.join(tile::FOLDER)))?;
             load::keep(&self.paths, &self.state.sealed)?;
+            durable::remove(&mark).map_err(LogFault::io("remove", &mark))?;
         }
         crash_point!("publish-outside");
         let told: Vec<_> = self.paths.outside.iter().map(|target| publish_outside(&folder, target, &head)).collect();

@@ -1,4 +1,6 @@
 mod attacks;
+#[cfg(feature = "crash-points")]
+mod crash;
 mod golden;
 mod oracles;
 mod support;

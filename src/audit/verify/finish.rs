@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::heads::{self, KeyChain};
+use super::heads::{self, HeadLine, HeadLines, KeyChain};
 use super::pass::{Outside, Pass, read_note};
 use super::{Keys, Report, plural, walk};
 use crate::audit::entry::Body;
@@ -23,7 +23,7 @@ impl Pass<'_> {
         } else if lines > sealed {
             self.told.push(format!("{} not yet sealed by a head", plural(lines - sealed, "entry", "entries")));
         }
-        walk::tiles(self.folder, lines, &mut self.faults);
+        self.finish_tiles(lines);
         self.finish_published(sealed);
         self.finish_keys();
         let agreed = self.finish_outside(lines, sealed);
@@ -48,6 +48,29 @@ impl Pass<'_> {
             agreed,
             faults: self.faults.finish(&mut self.told),
             told: self.told,
+        }
+    }
+
+    /// No tile may stand for entries that the journal does not have.
+    fn finish_tiles(&mut self, lines: u64) {
+        let beyond = walk::tiles(self.folder, lines, &mut self.faults);
+        if beyond.is_empty() {
+            return;
+        }
+        // A writer beside us only publishes what it sealed, so the heads tell how far it came.
+        let mut now = 0;
+        if let Ok(mut heads) = HeadLines::open(self.folder) {
+            while let Ok(Some(line)) = heads.read() {
+                if let HeadLine::Head(_, checkpoint) = line {
+                    now = checkpoint.size;
+                }
+            }
+        }
+        let (meanwhile, foreign): (Vec<_>, Vec<_>) = beyond.into_iter().partition(|(_, reach)| *reach <= now);
+        foreign.iter().for_each(|(path, _)| walk::foreign(path, &mut self.faults));
+        if !meanwhile.is_empty() {
+            let tiles = plural(meanwhile.len() as u64, "tile", "tiles");
+            self.told.push(format!("{tiles} written during this verification were not looked at"));
         }
     }
 

@@ -39,35 +39,36 @@ fn is_segment(name: &str) -> bool {
     year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()) && matches!(quarter, "1" | "2" | "3" | "4")
 }
 
-fn foreign(path: &str, faults: &mut Faults) {
+pub(super) fn foreign(path: &str, faults: &mut Faults) {
     faults.add(codes::FOREIGN_FILE, path, "does not belong in the folder of a log");
 }
 
-/// Looks at every name below `tile/`: none may stand for entries that the journal does not have.
-pub(super) fn tiles(folder: &Path, lines: u64, faults: &mut Faults) {
+/// Looks at every name below `tile/`. Gives the tiles that stand for entries beyond `lines`, each with how many entries
+/// it takes: a writer may have made them meanwhile, and else they do not belong there.
+pub(super) fn tiles(folder: &Path, lines: u64, faults: &mut Faults) -> Vec<(String, u64)> {
+    let mut beyond = Vec::new();
     if folder.join(tile::FOLDER).is_dir() {
-        tile_folder(folder, tile::FOLDER, lines, faults);
+        tile_folder(folder, tile::FOLDER, lines, &mut beyond, faults);
     }
+    beyond
 }
 
-fn tile_folder(folder: &Path, below: &str, lines: u64, faults: &mut Faults) {
+fn tile_folder(folder: &Path, below: &str, lines: u64, beyond: &mut Vec<(String, u64)>, faults: &mut Faults) {
     let mut folders = Vec::new();
-    list(folder, below, faults, &mut |path, is_folder, faults| {
-        if is_folder {
-            folders.push(path.to_string());
-        } else if Tile::from_path(path).is_none_or(|tile| reaches(&tile) > lines) {
-            foreign(path, faults);
-        }
+    list(folder, below, faults, &mut |path, is_folder, faults| match Tile::from_path(path).as_ref().map(reaches) {
+        _ if is_folder => folders.push(path.to_string()),
+        Some(reach) if reach <= lines => {}
+        Some(reach) => beyond.push((path.to_string(), reach)),
+        None => foreign(path, faults),
     });
     for path in folders {
         // A folder is one that some tile lies in: the level, thousands of places, or the partial tiles of a place.
         let probes = [format!("{path}/000"), format!("{path}/1")];
         let tile = probes.iter().find_map(|probe| Tile::from_path(probe));
-        match tile {
-            Some(tile) if reaches(&Tile { width: 1, ..tile }) <= lines.max(1) => {
-                tile_folder(folder, &path, lines, faults);
-            }
-            _ => foreign(&path, faults),
+        match tile.map(|tile| reaches(&Tile { width: 1, ..tile })) {
+            Some(reach) if reach <= lines.max(1) => tile_folder(folder, &path, lines, beyond, faults),
+            Some(reach) => beyond.push((path, reach)),
+            None => foreign(&path, faults),
         }
     }
 }
