@@ -67,7 +67,9 @@ impl Pass<'_> {
             }
         }
         let (meanwhile, foreign): (Vec<_>, Vec<_>) = beyond.into_iter().partition(|(_, reach)| *reach <= now);
-        foreign.iter().for_each(|(path, _)| walk::foreign(path, &mut self.faults));
+        for (path, _) in &foreign {
+            walk::foreign(path, &mut self.faults);
+        }
         if !meanwhile.is_empty() {
             let tiles = plural(meanwhile.len() as u64, "tile", "tiles");
             self.told.push(format!("{tiles} written during this verification were not looked at"));
