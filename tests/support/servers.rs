@@ -241,7 +241,7 @@ impl Server {
     /// long enough to commit.
     pub(crate) fn kill(&self) {
         let pid = self.process.to_string();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         ok(Command::new("kill").args(["-STOP", &pid]));
         // A child that has just ended by itself is as dead as the others.
         Command::new("kill").arg("-9").args(children.split_whitespace()).output().unwrap();
