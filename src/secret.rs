@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -65,8 +66,25 @@ pub enum SecretError {
     Empty(PathBuf),
 }
 
+/// Secrets that were read before this process gave up the rights to read them.
+static KEPT: Mutex<Vec<(SecretRef, Secret)>> = Mutex::new(Vec::new());
+
+fn kept() -> MutexGuard<'static, Vec<(SecretRef, Secret)>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads a secret and keeps it in memory, for [`read`] after a change of user.
+pub fn keep(reference: &SecretRef) -> Result<(), SecretError> {
+    let secret = read(reference)?;
+    kept().push((reference.clone(), secret));
+    Ok(())
+}
+
 /// Reads a secret; a trailing newline is not part of it.
 pub fn read(reference: &SecretRef) -> Result<Secret, SecretError> {
+    if let Some((_, secret)) = kept().iter().find(|(name, _)| name == reference) {
+        return Ok(secret.clone());
+    }
     match reference {
         SecretRef::Credential(name) => {
             let folder =

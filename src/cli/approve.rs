@@ -21,8 +21,8 @@ pub(super) fn run(config: &Path, wish: &Approve, out: Out) -> Ended {
         })?),
     };
     let mut told = Vec::new();
-    for plan in &wish.plans {
-        let id = engine.find_plan(plan)?;
+    let ids = wish.plans.iter().map(|plan| engine.find_plan(plan)).collect::<Result<Vec<_>, _>>()?;
+    for id in ids {
         let approved = engine.approve(&ApprovalWish {
             plan: id,
             beyond: wish.beyond.iter().map(|word| (*word).into()).collect(),

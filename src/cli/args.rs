@@ -4,19 +4,28 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+/// Below the list of commands: where to begin, and what an exit code means.
+const FIRST_HOUR: &str = "\
+To try it:     bewaard demo
+To begin:      bewaard generate config > bewaard.toml    (edit it; then, with --config bewaard.toml:)
+               bewaard check; bewaard init --write; bewaard plan; bewaard approve PLAN --reason TEXT; bewaard run
+
+Exit codes:     0  done (also: nothing was due)        5  stopped for safety: log, keys, holds or time
+                1  failed                             69  a system can't be reached
+                2  usage                              75  another run holds the lock
+                3  waits for approval, or refused     78  the configuration is wrong
+                4  log or proof does not verify";
+
 /// bewaard makes a retention policy true: what is past its term goes, and every purge can be proved.
 #[derive(Debug, Parser)]
-#[command(name = "bewaard", version, about, max_term_width = 100, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 done · 1 failed · 2 usage · 3 waits for approval, or refused · 4 log or proof does not verify ·\n\
-                        5 stopped for safety · 69 a system can't be reached · 75 another run holds the lock · 78 configuration"
-)]
+#[command(name = "bewaard", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = FIRST_HOUR)]
 pub(super) struct Args {
     /// The policy [default: $BEWAARD_CONFIG, else /etc/bewaard/bewaard.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "For every command")]
     pub(super) config: Option<PathBuf>,
-    /// Answer in JSON (schema 1)
-    #[arg(long, global = true)]
+    /// Answer in JSON (`"schema": 1`); what went wrong is told in JSON too
+    #[arg(long, global = true, help_heading = "For every command")]
     pub(super) json: bool,
     #[command(subcommand)]
     pub(super) command: Command,
@@ -79,6 +88,10 @@ pub(super) enum Command {
 
 #[cfg(feature = "systems")]
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "It makes two SQLite databases of a firm that does not exist and walks through init, check, plan, approve, run,\n\
+                  status and log. It touches nothing outside its folder.\n\nExample: bewaard demo --dir /tmp/demo --attack"
+)]
 pub(super) struct Demo {
     /// The folder: absent, empty, or made by the demo
     #[arg(long, value_name = "DIR", default_value = "bewaard-demo")]
@@ -93,6 +106,10 @@ pub(super) struct Demo {
 
 #[cfg(feature = "systems")]
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "It makes the folders that the policy names under [state] and [log], a key that signs the log, and its first\n\
+                  entries. It purges nothing.\n\nExample: bewaard init --write"
+)]
 pub(super) struct Init {
     /// Add the log's public key to the policy, so that a changed key is found
     #[arg(long)]
@@ -100,6 +117,10 @@ pub(super) struct Init {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Nothing is written, here or in a system. Exit code 78: something must be mended first; 69: a system could not\n\
+                  be reached; 0: in order, perhaps with warnings.\n\nExample: bewaard check --offline new.toml"
+)]
 pub(super) struct Check {
     /// Check this file instead (as `--config`)
     #[arg(value_name = "FILE")]
@@ -111,12 +132,15 @@ pub(super) struct Check {
 
 #[cfg(feature = "systems")]
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Read the statements, then let the database's administrator run them. Nothing is run here.\n\n\
+                  Example: bewaard grants webshop")]
 pub(super) struct Grants {
-    /// The system
+    /// The system: a [system.NAME] of the policy
     pub(super) system: String,
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: bewaard test cases.toml")]
 pub(super) struct Test {
     /// Files with cases [default: tests.toml beside the policy]
     #[arg(value_name = "FILE")]
@@ -129,22 +153,30 @@ pub(super) struct Test {
 #[cfg(feature = "systems")]
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
+#[command(
+    after_help = "Each plan has an id and a gate: where it stands and the command that helps. Nothing is erased by it.\n\n\
+                  Examples:\n  \
+                    bewaard plan                            every rule\n  \
+                    bewaard plan inactive-customers --at 2027-06-01\n  \
+                    bewaard plan inactive-customers --explain - < key.txt\n  \
+                    bewaard plan --against /etc/bewaard/bewaard.toml --config new.toml"
+)]
 pub(super) struct Plan {
     #[command(subcommand)]
     pub(super) show: Option<PlanCommand>,
-    /// Only these rules
+    /// Only these rules (each a [rule.NAME]) instead of all
     #[arg(value_name = "RULE")]
     pub(super) rules: Vec<String>,
-    /// What will be due on that day; a preview
+    /// What will be due on that day (2027-06-01); only a preview, which can't be approved
     #[arg(long, value_name = "DATE")]
     pub(super) at: Option<chrono::NaiveDate>,
-    /// Explain one record; its key comes from standard input, one part a line
+    /// Why one record goes or stays; its key comes from standard input, one part a line: `--explain -`
     #[arg(long, value_name = "-")]
     pub(super) explain: Option<String>,
-    /// Show so many due and so many not yet due records; on a terminal only
+    /// Show the keys of so many records that are due and so many that are not; on a terminal only
     #[arg(long, value_name = "N")]
     pub(super) sample: Option<usize>,
-    /// Print read-only statements by which anybody can count the same
+    /// Print read-only statements by which anybody can count the same without bewaard
     #[arg(long)]
     pub(super) sql: bool,
     /// Compare with an older policy: what comes in, what falls out
@@ -159,16 +191,19 @@ pub(super) enum PlanCommand {
     Show {
         /// The plan's id, or its first digits
         plan: String,
-        /// The limits that the approval is to go beyond
-        #[arg(long, value_enum)]
+        /// A limit that the approval is to go beyond; may be given more than once
+        #[arg(long, value_enum, value_name = "LIMIT")]
         beyond: Vec<LimitWord>,
     },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LimitWord {
+    /// More than this share of the table
     Share,
+    /// More than this number
     Max,
+    /// Too many compared with the plans before
     Change,
 }
 
@@ -185,25 +220,38 @@ impl From<LimitWord> for crate::domain::gate::Limit {
 
 #[cfg(feature = "systems")]
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "An approval opens the gate of the plan's rule: this plan, and later plans of a rule that decides the same, may then\n\
+                  run as long as they stay within the rule's limits. A changed rule needs a new one. Nothing is erased by it.\n\n\
+                  Examples:\n  \
+                    bewaard approve 1b18e5d2f346 --reason \"looked at it with Jan\"\n  \
+                    bewaard plan show 1b18e5d2f346 > plan.txt && ssh-keygen -Y sign -n bewaard -f KEY plan.txt\n  \
+                    bewaard approve 1b18e5d2f346 --signature plan.txt.sig"
+)]
 pub(super) struct Approve {
-    /// The plan's id, or its first digits
+    /// The plan's id, or its first digits, as `bewaard plan` prints it
     #[arg(required = true, value_name = "PLAN")]
     pub(super) plans: Vec<String>,
-    /// Why; kept beside the log, not in it
+    /// Why; kept beside the log, not in it, so that it can be removed
     #[arg(long, value_name = "TEXT", required_unless_present = "signature")]
     pub(super) reason: Option<String>,
     /// An SSH signature over `plan show PLAN` (ssh-keygen -Y sign -n bewaard)
     #[arg(long, value_name = "FILE")]
     pub(super) signature: Option<PathBuf>,
-    /// For this plan alone, go beyond a limit
-    #[arg(long, value_enum)]
+    /// For this plan alone, go beyond a limit that refuses it; may be given more than once
+    #[arg(long, value_enum, value_name = "LIMIT")]
     pub(super) beyond: Vec<LimitWord>,
 }
 
 #[cfg(feature = "systems")]
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "It erases what an approved rule finds due, in small batches, each in one transaction and with entries in the log.\n\
+                  Ctrl-C ends it between two batches (exit code 0); the next run goes on where it was.\n\n\
+                  Example: bewaard run inactive-customers"
+)]
 pub(super) struct Run {
-    /// Only these rules
+    /// Only these rules (each a [rule.NAME]) instead of all
     #[arg(value_name = "RULE")]
     pub(super) rules: Vec<String>,
 }
@@ -218,27 +266,33 @@ pub(super) struct Hold {
 #[cfg(feature = "systems")]
 #[derive(Debug, Subcommand)]
 pub(super) enum HoldCommand {
-    /// Place a hold; whom it is about comes from standard input, as `email: ...` or `key: ...`, one a line
+    /// Place a hold; whom it is about comes from standard input
+    #[command(
+        after_help = "Whom it is about comes from standard input, one a line: `email: jan@example.nl`, `phone: ...`,\n\
+                            `customer-number: ...`, `login: ...`, or `key: ...` for one record (with --rule). Never as an\n\
+                            argument: those stand in the shell's history and in the list of processes.\n\n\
+                            Example: bewaard hold add --reason \"complaint of 3 May\" --review 2027-01-01 < who.txt"
+    )]
     Add {
-        /// Why
+        /// Why; kept beside the log, not in it
         #[arg(long, value_name = "TEXT")]
         reason: String,
-        /// When somebody must look again
+        /// When somebody must look at it again (2027-01-01); `bewaard status` then says so
         #[arg(long, value_name = "DATE")]
         review: chrono::NaiveDate,
         /// Who answers for it: an [actor.NAME]
         #[arg(long, value_name = "ACTOR")]
         owner: Option<String>,
         /// Only in this system
-        #[arg(long)]
+        #[arg(long, value_name = "NAME")]
         system: Option<String>,
         /// Only under this rule; needed for `key:` lines
-        #[arg(long)]
+        #[arg(long, value_name = "NAME")]
         rule: Option<String>,
     },
     /// Release a hold
     Release {
-        /// Its id
+        /// Its id, as `bewaard hold list` prints it
         hold: String,
         /// Why
         #[arg(long, value_name = "TEXT")]
@@ -258,8 +312,13 @@ pub(super) enum HoldCommand {
 
 #[cfg(feature = "systems")]
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Only for a batch that `bewaard status` or `bewaard run` names: a crash left it in doubt, and looking at the system\n\
+                  did not tell. Find out from the system's own backups or logs first.\n\n\
+                  Example: bewaard settle batch-5b7c1f2a9d3e4f60 --as gone --reason \"the backup of 3 May lacks them\""
+)]
 pub(super) struct Settle {
-    /// The batch
+    /// The batch, as `bewaard status` prints it
     pub(super) batch: String,
     /// What became of its records
     #[arg(long = "as", value_enum)]
@@ -272,20 +331,26 @@ pub(super) struct Settle {
 #[cfg(feature = "systems")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum VerdictWord {
+    /// They were erased or anonymised
     Gone,
+    /// They are still as they were
     Kept,
 }
 
 #[cfg(feature = "systems")]
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A rule or system is frozen when bewaard met something that a person must look at: `bewaard status --why RULE`\n\
+                  says what. Mend that first.\n\nExample: bewaard resume invoices --reason \"column is back\""
+)]
 pub(super) struct Resume {
-    /// A rule
+    /// A rule: a [rule.NAME] of the policy
     #[arg(value_name = "RULE", required_unless_present_any = ["system", "all"])]
     pub(super) rule: Option<String>,
-    /// A system
-    #[arg(long)]
+    /// A system instead: a [system.NAME] of the policy
+    #[arg(long, value_name = "NAME")]
     pub(super) system: Option<String>,
-    /// Every rule and system
+    /// Every rule and system, and an end to a pause
     #[arg(long)]
     pub(super) all: bool,
     /// Why
@@ -295,6 +360,10 @@ pub(super) struct Resume {
 
 #[cfg(feature = "systems")]
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The first line is the answer: how long the oldest record past its term has been waiting, or what is unknown.\n\
+                  It ends with 0 whatever it tells.\n\nExample: bewaard status --why inactive-customers"
+)]
 pub(super) struct Status {
     /// Why this rule does not run, and the command that helps
     #[arg(long, value_name = "RULE")]
@@ -312,12 +381,12 @@ pub(super) enum LogCommand {
     /// Print entries
     Show {
         /// Only from this entry on
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, value_name = "N", default_value_t = 0)]
         from: u64,
         /// Only the last N entries
         #[arg(long, value_name = "N")]
         last: Option<u64>,
-        /// Only this kind
+        /// Only this kind, such as `outcome` or `approved`
         #[arg(long)]
         kind: Option<String>,
         /// Only about this rule
@@ -391,6 +460,9 @@ pub(super) enum KeyCommand {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  bewaard generate config > bewaard.toml\n  bewaard generate schema > bewaard.schema.json"
+)]
 pub(super) struct Generate {
     /// What to print
     #[arg(value_enum)]
@@ -408,6 +480,7 @@ pub(super) enum Generated {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: bewaard explain B207")]
 pub(super) struct Explain {
     /// A code such as B112; without one, all of them
     pub(super) code: Option<String>,

@@ -15,7 +15,7 @@ pub(super) fn run(config: &Path, wish: &Check, out: Out) -> Ended {
         return live::check(loaded, out);
     }
     if !loaded.warnings.is_empty() {
-        out.remark(loaded.warnings.render(out.colour, out.width()))?;
+        out.drawing(loaded.warnings.render(out.colour, out.width()))?;
     }
     let (systems, rules) = (loaded.policy.systems.len() as u64, loaded.policy.rules.len() as u64);
     if out.json {
@@ -132,7 +132,7 @@ mod live {
             }))?;
         } else {
             if !all.is_empty() {
-                out.remark(all.render(out.colour, out.width()))?;
+                out.drawing(all.render(out.colour, out.width()))?;
             }
             let rules = loaded.policy.rules.len() as u64;
             let systems = count(seen.looked, "system", "systems");

@@ -3,11 +3,17 @@
 use super::args::Explain;
 use super::out::Out;
 use super::{Ended, Failure, exit};
-use crate::codes;
+use crate::codes::{self, Code};
+use crate::report::json::SCHEMA;
 use crate::report::words;
 
 pub(super) fn run(wish: &Explain, out: Out) -> Ended {
     let Some(id) = &wish.code else {
+        if out.json {
+            let all: Vec<_> = codes::ALL.iter().map(|code| one(code)).collect();
+            out.value(&serde_json::json!({ "schema": SCHEMA, "codes": all }))?;
+            return Ok(exit::DONE);
+        }
         for code in codes::ALL {
             out.line(format!("{}  {}", code.id, code.title))?;
         }
@@ -17,11 +23,17 @@ pub(super) fn run(wish: &Explain, out: Out) -> Ended {
         Failure::new(exit::USAGE, format!("there is no code `{}`; `bewaard explain` lists them all", words::safe(id)))
     })?;
     if out.json {
-        out.value(&serde_json::json!({ "code": code.id, "title": code.title, "explain": code.explain }))?;
+        let mut value = one(code);
+        value["schema"] = SCHEMA.into();
+        out.value(&value)?;
     } else {
         out.line(format!("{}: {}\n\n{}", code.id, code.title, wrap(code.explain, 92)))?;
     }
     Ok(exit::DONE)
+}
+
+fn one(code: &Code) -> serde_json::Value {
+    serde_json::json!({ "code": code.id, "title": code.title, "explain": code.explain })
 }
 
 fn wrap(text: &str, width: usize) -> String {

@@ -6,9 +6,9 @@ use super::{Ended, exit};
 
 pub(super) fn run(wish: &Generate, out: Out) -> Ended {
     match wish.what {
-        Generated::Config => out.line(crate::config::REFERENCE.trim_end())?,
-        Generated::Grounds => out.line(crate::config::grounds::NL.trim_end())?,
-        Generated::Schema => out.line(crate::config::schema().trim_end())?,
+        Generated::Config => out.exact(crate::config::REFERENCE.trim_end())?,
+        Generated::Grounds => out.exact(crate::config::grounds::NL.trim_end())?,
+        Generated::Schema => out.exact(crate::config::schema().trim_end())?,
     }
     Ok(exit::DONE)
 }

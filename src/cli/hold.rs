@@ -13,6 +13,7 @@ use crate::domain::id::{ActorId, HoldId, RuleId, SystemId};
 use crate::domain::identity::{Identity, IdentityKind};
 use crate::engine::holds::HoldWish;
 use crate::engine::{Engine, EngineError};
+use crate::report::json::SCHEMA;
 
 pub(super) fn run(config: &Path, wish: &Hold, out: Out) -> Ended {
     let loaded = load(config, out)?;
@@ -26,7 +27,12 @@ pub(super) fn run(config: &Path, wish: &Hold, out: Out) -> Ended {
         HoldCommand::Release { hold, reason, signature } => release(engine, hold, reason, signature.as_ref(), out),
         HoldCommand::Show { hold } => {
             let id = hold_id(hold)?;
-            out.line(engine.release_text(&id)?.trim_end())?;
+            let text = engine.release_text(&id)?;
+            if out.json {
+                out.value(&serde_json::json!({ "schema": SCHEMA, "hold": id.as_str(), "text": text }))?;
+            } else {
+                out.exact(text.trim_end())?;
+            }
             Ok(exit::DONE)
         }
         HoldCommand::List => list(&engine, out),
@@ -92,7 +98,7 @@ fn add(mut engine: Engine, scope: Scope, reason: &str, review: NaiveDate, out: O
         let id = engine.place_hold(wish)?;
         engine.publish()?;
         if out.json {
-            out.value(&serde_json::json!({ "schema": 1, "hold": id.as_str(), "review": review.to_string() }))?;
+            out.value(&serde_json::json!({ "schema": SCHEMA, "hold": id.as_str(), "review": review.to_string() }))?;
         } else {
             out.line(format!("placed {id}: it binds from the next batch on; look again by {review}"))?;
         }
@@ -154,7 +160,9 @@ fn release(mut engine: Engine, hold: &str, reason: &str, signature: Option<&Path
                 ),
             ));
         };
-        let armoured = std::fs::read_to_string(path)?;
+        let armoured = std::fs::read_to_string(path).map_err(|error| {
+            Failure::new(exit::FAILED, format!("cannot read the signature {}: {error}", path.display()))
+        })?;
         let text = engine.release_text(&id)?;
         let actor = engine.signed_by(&armoured, text.as_bytes(), true)?;
         engine.by.actor = Some(actor);
@@ -162,7 +170,7 @@ fn release(mut engine: Engine, hold: &str, reason: &str, signature: Option<&Path
     engine.release_hold(&id, reason)?;
     engine.publish()?;
     if out.json {
-        out.value(&serde_json::json!({ "schema": 1, "released": id.as_str() }))?;
+        out.value(&serde_json::json!({ "schema": SCHEMA, "released": id.as_str() }))?;
     } else {
         out.line(format!("released {id}"))?;
     }
@@ -187,7 +195,7 @@ fn list(engine: &Engine, out: Out) -> Ended {
                 })
             })
             .collect();
-        out.value(&serde_json::json!({ "schema": 1, "holds": holds }))?;
+        out.value(&serde_json::json!({ "schema": SCHEMA, "holds": holds }))?;
         return Ok(exit::DONE);
     }
     if engine.holds().is_empty() {

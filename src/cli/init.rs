@@ -14,6 +14,7 @@ pub(super) fn run(config: &Path, wish: &Init, out: Out) -> Ended {
     let done = Engine::init(&loaded)?;
     let (log, state) = (loaded.settings.log.clone(), loaded.settings.state.clone());
     let keys_known = !loaded.settings.keys.is_empty();
+    let known_keys = loaded.settings.keys.clone();
     let mut engine = Engine::open(loaded)?;
     engine.note_policy()?;
     engine.publish()?;
@@ -38,6 +39,8 @@ pub(super) fn run(config: &Path, wish: &Init, out: Out) -> Ended {
     out.line(format!("its public key: {verifier}"))?;
     if written {
         out.line(format!("added to {}", config.display()))?;
+    } else if keys_known && !known_keys.contains(&verifier) {
+        out.remark("warning: the policy names another key under [log]: is it the policy of another log?")?;
     } else if !keys_known {
         out.line("put it under [log] as `key`, or run `bewaard init --write`: then a changed key is found")?;
     }
@@ -48,10 +51,11 @@ pub(super) fn run(config: &Path, wish: &Init, out: Out) -> Ended {
 /// Adds `key = "..."` to the policy's `[log]` table, and changes nothing else.
 pub(super) fn add_key(config: &Path, verifier: &str) -> Result<(), Failure> {
     let line = format!("key = \"{verifier}\"");
-    rewrite(config, |lines| match lines.iter().position(|line| line.trim_start().starts_with("[log]")) {
-        Some(at) => lines.insert(at + 1, line),
-        None => lines.extend([String::new(), "[log]".into(), line]),
-    })
+    let added = rewrite(config, |lines| match lines.iter().position(|line| line.trim_start().starts_with("[log]")) {
+        Some(at) => lines.insert(at + 1, line.clone()),
+        None => lines.extend([String::new(), "[log]".into(), line.clone()]),
+    });
+    added.map_err(|failure| failure.because(format!("the log is made; put this line under [log] yourself: {line}")))
 }
 
 /// After a rotation the policy names both keys: the old one signed the change to the new one.
@@ -84,6 +88,12 @@ fn rewrite(config: &Path, change: impl FnOnce(&mut Vec<String>)) -> Result<(), F
     change(&mut lines);
     let mut text = lines.join(newline);
     text.push_str(newline);
+    if toml::from_str::<toml::Table>(text.trim_start_matches('\u{feff}')).is_err() {
+        return Err(Failure::new(
+            exit::FAILED,
+            format!("cannot add the key to {}: it would be no TOML", config.display()),
+        ));
+    }
     let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mode = std::fs::metadata(config).map_err(failed)?.mode() & 0o777;
     crate::durable::replace(config, text.as_bytes(), mode, folder).map_err(failed)

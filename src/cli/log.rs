@@ -22,7 +22,12 @@ pub(super) fn run(config: &Path, wish: &Log, out: Out) -> Ended {
             show::run(config, &filter, out)
         }
         LogCommand::Path => {
-            out.line(load(config, out)?.settings.log.display().to_string())?;
+            let path = load(config, out)?.settings.log;
+            if out.json {
+                out.value(&serde_json::json!({ "schema": crate::report::json::SCHEMA, "path": path }))?;
+            } else {
+                out.exact(path.display().to_string())?;
+            }
             Ok(exit::DONE)
         }
         LogCommand::Verify { proof: Some(proof), key, .. } => verify::proof(config, proof, key, out),

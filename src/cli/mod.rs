@@ -40,6 +40,7 @@ use std::path::Path;
 
 use clap::Parser;
 
+use crate::codes::Code;
 use crate::config::Loaded;
 use args::{Args, Command};
 use out::Out;
@@ -49,39 +50,75 @@ use out::Out;
 pub struct Failure {
     code: u8,
     text: String,
-    cause: Option<Box<dyn Error>>,
+    /// What caused it, the nearest first.
+    causes: Vec<String>,
+    /// The code that `bewaard explain` knows.
+    explain: Option<&'static Code>,
+    /// Whether standard output has told it already.
+    told: bool,
 }
 
 impl Failure {
     /// A failure with its exit code and one sentence.
     pub fn new(code: u8, text: impl Into<String>) -> Self {
-        Self { code, text: text.into(), cause: None }
+        Self { code, text: text.into(), causes: Vec::new(), explain: None, told: false }
     }
 
     /// A failure with what caused it.
     fn caused(code: u8, text: impl Into<String>, cause: impl Error + 'static) -> Self {
-        Self { code, text: text.into(), cause: Some(Box::new(cause)) }
+        Self { causes: chain(Some(&cause)), ..Self::new(code, text) }
+    }
+
+    /// The same with one more thing to know.
+    #[cfg(feature = "systems")]
+    fn because(mut self, more: impl Into<String>) -> Self {
+        self.causes.push(more.into());
+        self
+    }
+
+    /// It all in words: the sentence, its causes, and the code that is explained.
+    fn words(&self) -> String {
+        let mut text = self.text.clone();
+        for more in &self.causes {
+            if !text.ends_with(more.as_str()) {
+                text.push_str(&format!("\n  because: {more}"));
+            }
+        }
+        if let Some(code) = self.explain {
+            text.push_str(&format!("\n  what to do: `bewaard explain {}` ({})", code.id, code.title));
+        }
+        text
     }
 
     fn print(&self, out: Out) {
-        let mut text = format!("bewaard: {}", self.text);
-        let mut cause: Option<&dyn Error> = self.cause.as_deref();
-        while let Some(error) = cause {
-            let more = error.to_string();
-            if !text.ends_with(&more) {
-                text.push_str(&format!("\n  because: {more}"));
-            }
-            cause = error.source();
-        }
-        drop(out.remark(text));
+        drop(out.remark(format!("bewaard: {}", self.words())));
     }
+
+    /// For programs: on standard output, where they look for the answer.
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "schema": crate::report::json::SCHEMA, "error": self.text, "because": self.causes, "exit": self.code,
+            "code": self.explain.map(|code| code.id),
+        })
+    }
+}
+
+/// An error and what caused it, each in its words.
+fn chain(error: Option<&(dyn Error + 'static)>) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut next = error;
+    while let Some(error) = next {
+        words.push(error.to_string());
+        next = error.source();
+    }
+    words
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         // A closed pipe (`| head`) is the reader's wish and a quiet end.
         let code = if error.kind() == io::ErrorKind::BrokenPipe { exit::DONE } else { exit::FAILED };
-        Self { code, text: "cannot write the answer".into(), cause: Some(Box::new(error)) }
+        Self::caused(code, "cannot read or write", error)
     }
 }
 
@@ -94,18 +131,19 @@ impl From<crate::engine::EngineError> for Failure {
             E::Log(_) | E::Read(_) | E::Key(_) | E::Time(_) | E::Holds(_) => exit::UNSAFE,
             E::Busy(_) => exit::BUSY,
             E::Refused(_) => exit::WAITS,
+            E::NoSuch(_) => exit::USAGE,
+            E::Stopped => exit::DONE,
             E::Connect(_) | E::InFlight(_) | E::Io { .. } | E::NotInitialised(_) | E::NotOurs { .. } | E::Json(_) => {
                 exit::FAILED
             }
         };
-        let cause = error.source().map(ToString::to_string);
-        Self { code, text: error.to_string(), cause: cause.map(Into::into) }
+        Self { causes: chain(error.source()), explain: error.code(), ..Self::new(code, error.to_string()) }
     }
 }
 
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
-        Self { code: exit::FAILED, text: "cannot write the answer as JSON".into(), cause: Some(Box::new(error)) }
+        Self::caused(exit::FAILED, "cannot write the answer as JSON", error)
     }
 }
 
@@ -128,6 +166,9 @@ pub fn run() -> u8 {
         Err(failure) => {
             if failure.code != exit::DONE {
                 failure.print(out);
+                if out.json && !failure.told {
+                    drop(out.value(&failure.json()));
+                }
             }
             failure.code
         }
@@ -149,6 +190,8 @@ fn dispatch(args: &Args, out: Out) -> Ended {
 
 #[cfg(feature = "systems")]
 fn dispatch_systems(config: &Path, command: &Command, out: Out) -> Ended {
+    let reads_only = matches!(command, Command::Grants(_) | Command::Plan(_) | Command::Status(_));
+    let out = if reads_only { out } else { out.finishing() };
     match command {
         Command::Demo(wish) => demo::run(wish, out),
         Command::Init(wish) => init::run(config, wish, out),
@@ -172,8 +215,14 @@ fn load(path: &Path, out: Out) -> Result<Loaded, Failure> {
     match crate::config::load(path) {
         Ok(loaded) => Ok(loaded),
         Err(faults) => {
-            out.remark(faults.render(out.colour, out.width()))?;
-            Err(Failure::new(exit::CONFIG, "nothing was done: the configuration is wrong"))
+            out.drawing(faults.render(out.colour, out.width()))?;
+            if out.json {
+                out.value(&serde_json::json!({
+                    "schema": crate::report::json::SCHEMA, "ok": false, "findings": faults.to_json(),
+                }))?;
+            }
+            let wrong = Failure::new(exit::CONFIG, "nothing was done: the configuration is wrong");
+            Err(Failure { told: out.json, ..wrong })
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::report::words::{safe_json, safe_lines};
+
 /// Where a command writes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Out {
@@ -9,6 +11,8 @@ pub(super) struct Out {
     pub(super) json: bool,
     /// Colour on standard error.
     pub(super) colour: bool,
+    /// Whether the work goes on when nobody reads the answer any more.
+    finishes: bool,
 }
 
 impl Out {
@@ -16,23 +20,49 @@ impl Out {
     pub(super) fn new(json: bool) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { json, colour: io::stderr().is_terminal() && !plain }
+        Self { json, colour: io::stderr().is_terminal() && !plain, finishes: false }
     }
 
-    /// A line of text on standard output.
+    /// For commands that change something: they finish their work though the reader is gone (`| head -1`).
+    #[cfg(feature = "systems")]
+    pub(super) fn finishing(self) -> Self {
+        Self { finishes: true, ..self }
+    }
+
+    fn put(self, text: &str) -> io::Result<()> {
+        match writeln!(io::stdout().lock(), "{text}") {
+            Err(error) if self.finishes && error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
+    }
+
+    /// Text on standard output. What a terminal would obey is shown by its number.
     pub(super) fn line(self, text: impl AsRef<str>) -> io::Result<()> {
-        writeln!(io::stdout().lock(), "{}", text.as_ref())
+        self.put(&safe_lines(text.as_ref()))
+    }
+
+    /// Text for another program, to the byte; on a terminal as [`Out::line`].
+    pub(super) fn exact(self, text: impl AsRef<str>) -> io::Result<()> {
+        if self.person() { self.line(text) } else { self.put(text.as_ref()) }
     }
 
     /// A value as JSON on standard output.
     pub(super) fn value(self, value: &serde_json::Value) -> io::Result<()> {
         let text = serde_json::to_string_pretty(value)?;
-        self.line(text)
+        self.put(&safe_json(&text))
     }
 
-    /// A remark on standard error.
+    /// A remark on standard error. What a terminal would obey is shown by its number.
     pub(super) fn remark(self, text: impl AsRef<str>) -> io::Result<()> {
-        writeln!(io::stderr().lock(), "{}", text.as_ref())
+        self.drawing(safe_lines(text.as_ref()))
+    }
+
+    /// Text on standard error that may bear colours: what [`crate::config::Diagnostics`] draws.
+    pub(super) fn drawing(self, text: impl AsRef<str>) -> io::Result<()> {
+        match writeln!(io::stderr().lock(), "{}", text.as_ref()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
     }
 
     /// The width of the terminal, or 100.
@@ -42,7 +72,6 @@ impl Out {
     }
 
     /// Whether a person sits at standard output.
-    #[cfg(feature = "systems")]
     pub(super) fn person(self) -> bool {
         io::stdout().is_terminal()
     }

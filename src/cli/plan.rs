@@ -11,6 +11,7 @@ use crate::audit::entry::Body;
 use crate::domain::decide::{GroundVerdict, Verdict};
 use crate::domain::id::RuleId;
 use crate::domain::rule::Rule;
+use crate::engine::explain::Explanation;
 use crate::engine::plan::{PlanWish, Planned};
 use crate::engine::{Engine, EngineError};
 use crate::report::json::{PlanJson, SCHEMA};
@@ -22,7 +23,12 @@ pub(super) fn run(config: &Path, wish: &Plan, out: Out) -> Ended {
     if let Some(PlanCommand::Show { plan, beyond }) = &wish.show {
         let id = engine.find_plan(plan)?;
         let beyond: Vec<_> = beyond.iter().map(|word| (*word).into()).collect();
-        out.line(engine.plan_text(&id, &beyond)?.trim_end())?;
+        let text = engine.plan_text(&id, &beyond)?;
+        if out.json {
+            out.value(&serde_json::json!({ "schema": SCHEMA, "plan": id.to_string(), "text": text }))?;
+        } else {
+            out.exact(text.trim_end())?;
+        }
         return Ok(exit::DONE);
     }
     let rules = chosen(&engine, &wish.rules)?;
@@ -48,9 +54,10 @@ pub(super) fn run(config: &Path, wish: &Plan, out: Out) -> Ended {
         for rule in &rules {
             match engine.plan(rule, moment, how, &watcher).await {
                 Ok(plan) => planned.push((rule.clone(), plan)),
+                Err(EngineError::Stopped) => break,
                 Err(error) => {
                     code = exit::worst(code, plan_code(&error));
-                    failures.push((rule.id.clone(), error.to_string()));
+                    failures.push((rule.id.clone(), Failure::from(error)));
                 }
             }
             watcher.clear();
@@ -59,6 +66,9 @@ pub(super) fn run(config: &Path, wish: &Plan, out: Out) -> Ended {
             show_samples(&mut engine, &planned, shown, out)?;
         }
         tell(&engine, &planned, &failures, out)?;
+        if watcher.stopped() {
+            out.remark("stopped by you: the plans that are shown are whole")?;
+        }
         Ok(code)
     })
 }
@@ -89,12 +99,14 @@ pub(super) fn chosen(engine: &Engine, names: &[String]) -> Result<Vec<Rule>, Fai
     names.iter().map(find).collect()
 }
 
-fn tell(engine: &Engine, planned: &[(Rule, Planned)], failures: &[(RuleId, String)], out: Out) -> Result<(), Failure> {
+fn tell(engine: &Engine, planned: &[(Rule, Planned)], failures: &[(RuleId, Failure)], out: Out) -> Result<(), Failure> {
     if out.json {
         let plans: Vec<PlanJson> =
             planned.iter().map(|(rule, one)| PlanJson::new(&one.plan, &one.gate, rule.limits.per_run)).collect();
-        let failures: Vec<_> =
-            failures.iter().map(|(rule, why)| serde_json::json!({ "rule": rule.as_str(), "error": why })).collect();
+        let failures: Vec<_> = failures
+            .iter()
+            .map(|(rule, why)| serde_json::json!({ "rule": rule.as_str(), "error": why.text, "because": why.causes }))
+            .collect();
         out.value(&serde_json::json!({ "schema": SCHEMA, "plans": plans, "failures": failures }))?;
         return Ok(());
     }
@@ -106,10 +118,10 @@ fn tell(engine: &Engine, planned: &[(Rule, Planned)], failures: &[(RuleId, Strin
         out.line("")?;
     }
     for (rule, why) in failures {
-        out.remark(format!("bewaard: rule `{rule}` could not be planned: {why}"))?;
+        out.remark(format!("bewaard: rule `{rule}` could not be planned: {}", why.words()))?;
     }
     if !engine.has_log() {
-        out.remark("there is no log yet, so these are previews: `bewaard init` makes one")?;
+        out.remark("there is no log yet, so these are previews that nobody can approve: `bewaard init` makes one")?;
     }
     Ok(())
 }
@@ -127,7 +139,8 @@ fn sql(mut engine: Engine, rules: &[Rule], wish: &Plan, out: Out) -> Ended {
                         "rule": rule.id.as_str(), "purpose": statement.purpose, "sql": statement.text,
                     }));
                 } else {
-                    out.line(format!("-- {}: {}\n{};\n", rule.id, statement.purpose, statement.text))?;
+                    let (purpose, text) = (words::safe(&statement.purpose), statement.text.trim_end_matches(';'));
+                    out.exact(format!("-- {}: {purpose}\n{text};\n", rule.id))?;
                 }
             }
         }
@@ -152,20 +165,55 @@ fn explain(mut engine: Engine, rules: &[Rule], wish: &Plan, out: Out) -> Ended {
         let day = wish.at.unwrap_or(engine.moment(crate::now::now()).today);
         let explained = engine.explain(rule, &key, day).await?;
         note_shown(&mut engine, "plan --explain", &rule.id, 1)?;
-        let Some(found) = &explained.found else {
-            out.line(format!("rule `{}` does not select this record, or it is gone", rule.id))?;
-            return Ok(exit::DONE);
-        };
-        if found.protected {
-            out.line("the record is protected: never due")?;
-        }
-        for part in &explained.parts {
-            out.line(format!("part {}: {}", part.part, verdict(part.verdict)))?;
-            for (name, says, term) in &part.grounds {
-                out.line(format!("  ground {name}: {} ({term})", ground(*says)))?;
-            }
+        if out.json {
+            out.value(&explained_json(rule, &explained))?;
+        } else {
+            tell_explained(rule, &explained, out)?;
         }
         Ok(exit::DONE)
+    })
+}
+
+fn tell_explained(rule: &Rule, explained: &Explanation, out: Out) -> Result<(), Failure> {
+    let Some(found) = &explained.found else {
+        out.line(format!("rule `{}` does not select this record, or it is gone", rule.id))?;
+        return Ok(());
+    };
+    if found.protected {
+        out.line("the record is protected: never due")?;
+    }
+    for part in &explained.parts {
+        out.line(format!("part {}: {}", part.part, verdict(part.verdict)))?;
+        for (name, says, term) in &part.grounds {
+            out.line(format!("  ground {name}: {} ({term})", ground(*says)))?;
+        }
+    }
+    Ok(())
+}
+
+fn explained_json(rule: &Rule, explained: &Explanation) -> serde_json::Value {
+    let parts: Vec<_> = explained
+        .parts
+        .iter()
+        .map(|part| {
+            let (word, since, reason) = match part.verdict {
+                Verdict::Due(day) => ("due", Some(day.to_string()), None),
+                Verdict::Kept(reason) => ("kept", None, Some(reason.word())),
+                Verdict::Settled => ("settled", None, None),
+            };
+            let grounds: Vec<_> = part
+                .grounds
+                .iter()
+                .map(|(name, says, term)| serde_json::json!({ "ground": name, "says": ground(*says), "term": term }))
+                .collect();
+            serde_json::json!({
+                "part": part.part, "verdict": word, "due_since": since, "kept": reason, "grounds": grounds,
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "schema": SCHEMA, "rule": rule.id.as_str(), "selected": explained.found.is_some(),
+        "protected": explained.found.as_ref().map(|found| found.protected), "parts": parts,
     })
 }
 

@@ -9,16 +9,17 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Shows itself only on a terminal, and never beside JSON on the same one.
+    /// Shows itself only on a terminal that can wipe a line.
     pub(super) fn new() -> Self {
-        Self { shown: io::stderr().is_terminal() }
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        Self { shown: io::stderr().is_terminal() && !dumb }
     }
 
     /// Says where it is.
     pub(super) fn say(self, text: &str) {
         if self.shown {
             // A progress line that can't be written is nobody's loss.
-            drop(write!(io::stderr().lock(), "\r\x1b[K{text}"));
+            drop(write!(io::stderr().lock(), "\r\x1b[K{}", crate::report::words::safe(text)));
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) fn run(config: &Path, wish: &Run, out: Out) -> Ended {
             code = exit::worst(code, tell(rule, done, &mut told, out)?);
         }
         if watcher.stopped() {
-            out.remark("stopped by you, between two batches; `bewaard run` goes on where it was")?;
+            out.remark("stopped by you, between two batches; the next `bewaard run` goes on where this one was")?;
         }
         if out.json {
             out.value(&serde_json::json!({
@@ -77,12 +77,16 @@ fn tell(
         Err(error @ (EngineError::Log(_) | EngineError::Read(_) | EngineError::Key(_) | EngineError::Holds(_))) => {
             return Err(error.into());
         }
+        Err(EngineError::Stopped) => {
+            told.push(serde_json::json!({ "rule": rule.id.as_str(), "how": "stopped" }));
+            return Ok(exit::DONE);
+        }
         Err(error) => {
             let failure = Failure::from(error);
             if !out.json {
                 failure.print(out);
             }
-            told.push(serde_json::json!({ "rule": rule.id.as_str(), "how": "failed", "error": failure.text }));
+            told.push(serde_json::json!({ "rule": rule.id.as_str(), "how": "failed", "error": failure.text, "because": failure.causes }));
             return Ok(failure.code);
         }
     };

@@ -6,7 +6,8 @@ use super::args::Status;
 use super::out::Out;
 use super::runtime::block_on;
 use super::{Ended, Failure, exit, load};
-use crate::domain::id::RuleId;
+use crate::domain::gate::Limit;
+use crate::domain::id::{BatchId, RuleId};
 use crate::engine::Engine;
 use crate::engine::approve::short;
 use crate::engine::ledger::{Headline, Ledger, Standing};
@@ -52,7 +53,10 @@ fn sentence(headline: &Headline) -> String {
             text
         }
         Headline::Undecided(n) => {
-            format!("oldest record past its term: 0 days; but {} without a usable clock and a decision", records(*n))
+            format!(
+                "oldest record past its term: 0 days; but {} without a usable clock wait for a decision",
+                records(*n)
+            )
         }
         Headline::Green => "oldest record past its term: 0 days".into(),
     }
@@ -73,12 +77,17 @@ fn state(one: &Standing) -> String {
     match (&one.read, &one.frozen, one.approved) {
         (Err(_), _, _) => "not read".into(),
         (Ok(_), Some(code), _) => format!("FROZEN ({code})"),
+        (Ok(_), None, true) if !one.over.is_empty() => format!("over its limit ({})", limit_words(&one.over)),
         (Ok(_), None, true) => "approved".into(),
         (Ok(_), None, false) => match &one.waiting {
             Some((plan, since)) => format!("plan {} waits since {}", short(plan), since.date_naive()),
             None => "not approved".into(),
         },
     }
+}
+
+fn limit_words(limits: &[Limit]) -> String {
+    limits.iter().map(|limit| limit.word()).collect::<Vec<_>>().join(", ")
 }
 
 fn tell(found: &Ledger, headline: &Headline, out: Out) -> Result<(), Failure> {
@@ -110,7 +119,10 @@ fn tell(found: &Ledger, headline: &Headline, out: Out) -> Result<(), Failure> {
         out.line(format!("{}; {late} past their review date", count(holds, "hold", "holds")))?;
     }
     for (code, n) in &found.findings {
-        out.line(format!("finding {code}, open {n} times: `bewaard explain {code}`"))?;
+        out.line(format!("{} {code}: `bewaard explain {code}`", count(*n, "open finding", "open findings")))?;
+    }
+    for batch in &found.unsettled {
+        out.line(format!("to settle: bewaard settle {batch} --as gone|kept --reason \"...\""))?;
     }
     Ok(())
 }
@@ -129,6 +141,7 @@ fn status_json(engine: &Engine, found: &Ledger, headline: &Headline) -> serde_js
                 "oldest_days": survey.and_then(|survey| survey.oldest_days(found.today)),
                 "kept": survey.map(|survey| Kept::from(&survey.kept)),
                 "purged": one.purged, "approved": one.approved, "frozen": one.frozen,
+                "over": one.over.iter().map(|limit| limit.word()).collect::<Vec<_>>(),
                 "waiting": one.waiting.map(|(plan, since)| serde_json::json!({
                     "plan": plan.to_string(), "since": since.to_rfc3339(),
                 })),
@@ -144,7 +157,7 @@ fn status_json(engine: &Engine, found: &Ledger, headline: &Headline) -> serde_js
         "schema": SCHEMA, "headline": sentence(headline), "state": headline_word(headline), "oldest_days": days,
         "day": found.today.to_string(), "rules": rules, "paused": found.paused,
         "holds": found.holds.0, "holds_past_review": found.holds.1, "findings": found.findings,
-        "unsettled": found.unsettled, "log": engine.loaded.settings.log,
+        "unsettled": found.unsettled.iter().map(BatchId::as_str).collect::<Vec<_>>(), "log": engine.loaded.settings.log,
     })
 }
 
@@ -152,31 +165,58 @@ fn status_json(engine: &Engine, found: &Ledger, headline: &Headline) -> serde_js
 fn why(found: &Ledger, name: &str, started: bool, out: Out) -> Ended {
     let id = RuleId::new(name).ok();
     let one = found.rules.iter().find(|one| Some(&one.rule) == id.as_ref());
-    let one = one.ok_or_else(|| Failure::new(exit::USAGE, "there is no rule of that name"))?;
-    let (why, command) = match (started, found.paused, &one.read, &one.frozen) {
-        (false, ..) => ("there is no log yet".to_string(), "bewaard init".to_string()),
-        (_, true, ..) => ("purging is paused".into(), "bewaard resume --all --reason ...".into()),
-        (_, _, Err(why), _) => (why.clone(), "bewaard check".into()),
-        (_, _, Ok(_), Some(code)) => {
-            (format!("it is frozen: {code}"), format!("bewaard explain {code}; bewaard resume {name} --reason ..."))
-        }
-        (_, _, Ok(survey), None) if !one.approved => {
-            let plan = one.waiting.map_or_else(|| "PLAN".into(), |(plan, _)| short(&plan));
-            let first = if one.waiting.is_some() { String::new() } else { format!("bewaard plan {name}; ") };
-            (
-                format!("nobody has approved what it decides now ({} due)", number(survey.due)),
-                format!("{first}bewaard approve {plan} --reason ...; bewaard run {name}"),
-            )
-        }
-        (_, _, Ok(survey), None) if survey.due > 0 => {
-            (format!("it may run: {} due", number(survey.due)), format!("bewaard run {name}"))
-        }
-        (_, _, Ok(_), None) => ("nothing is due".into(), "nothing".into()),
-    };
+    let one = one.ok_or_else(|| {
+        let known: Vec<&str> = found.rules.iter().map(|one| one.rule.as_str()).collect();
+        let known = known.join(", ");
+        Failure::new(exit::USAGE, format!("there is no rule `{name}`; the policy has: {known}"))
+    })?;
+    let (why, commands) = reasons(found, one, started);
     if out.json {
-        out.value(&serde_json::json!({ "schema": SCHEMA, "rule": name, "why": why, "to_run": command }))?;
-    } else {
-        out.line(format!("{name}: {why}\nto run: {command}"))?;
+        out.value(&serde_json::json!({ "schema": SCHEMA, "rule": name, "why": why, "to_run": commands }))?;
+        return Ok(exit::DONE);
+    }
+    out.line(format!("{name}: {why}"))?;
+    for (place, command) in commands.iter().enumerate() {
+        out.line(format!("{}{command}", if place == 0 { "to run: " } else { "        " }))?;
     }
     Ok(exit::DONE)
+}
+
+/// What stands in the way first, and the commands that help, in order.
+fn reasons(found: &Ledger, one: &Standing, started: bool) -> (String, Vec<String>) {
+    let name = &one.rule;
+    let plan = one.waiting.map_or_else(|| "PLAN".into(), |(plan, _)| short(&plan));
+    match (started, found.paused, &one.read, &one.frozen) {
+        (false, ..) => ("there is no log yet".to_string(), vec!["bewaard init".to_string()]),
+        (_, true, ..) => ("purging is paused".into(), vec!["bewaard resume --all --reason \"...\"".into()]),
+        (_, _, Err(why), _) => (why.clone(), vec!["bewaard check".into()]),
+        (_, _, Ok(_), Some(code)) => {
+            let settle =
+                found.unsettled.iter().map(|batch| format!("bewaard settle {batch} --as gone|kept --reason \"...\""));
+            let mut commands = vec![format!("bewaard explain {code}")];
+            commands.extend(settle);
+            commands.push(format!("bewaard resume {name} --reason \"...\""));
+            (format!("it is frozen: {code}"), commands)
+        }
+        (_, _, Ok(survey), None) if !one.approved => {
+            let mut commands = vec![format!("bewaard plan {name}")];
+            commands.push(format!("bewaard approve {plan} --reason \"...\""));
+            commands.push(format!("bewaard run {name}"));
+            (format!("nobody has approved what it decides now ({} due)", number(survey.due)), commands)
+        }
+        (_, _, Ok(survey), None) if !one.over.is_empty() => {
+            let beyond: Vec<String> = one.over.iter().map(|limit| format!("--beyond {}", limit.word())).collect();
+            let why = format!("{} due is over its limit ({})", number(survey.due), limit_words(&one.over));
+            let commands = vec![
+                format!("bewaard plan {name}"),
+                format!("bewaard approve {plan} {} --reason \"...\"", beyond.join(" ")),
+                format!("bewaard run {name}"),
+            ];
+            (why, commands)
+        }
+        (_, _, Ok(survey), None) if survey.due > 0 => {
+            (format!("nothing stands in its way; {} due", number(survey.due)), vec![format!("bewaard run {name}")])
+        }
+        (_, _, Ok(_), None) => ("nothing is due".into(), Vec::new()),
+    }
 }

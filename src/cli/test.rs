@@ -29,7 +29,7 @@ pub(super) fn run(config: &Path, wish: &Test, out: Out) -> Ended {
                 }
             }
             Err(faults) => {
-                out.remark(faults.render(out.colour, out.width()))?;
+                out.drawing(faults.render(out.colour, out.width()))?;
                 code = exit::worst(code, exit::CONFIG);
             }
         }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::host::{default_origin, keys_folder, log_paths, owned_by_us};
+use super::host::{default_origin, keys_folder, log_paths};
 use super::view::View;
 use super::{Engine, EngineError};
 use crate::audit::entry::{Body, By, segment_of};
@@ -41,7 +41,7 @@ impl Engine {
     /// read; approvals are not.
     pub fn continue_log(loaded: &Loaded, reason: &str) -> Result<Continued, EngineError> {
         let state = loaded.settings.state.clone();
-        owned_by_us(&state)?;
+        super::who::be_owner(loaded)?;
         let io = |doing: &'static str, path: &std::path::Path| {
             let path = path.to_path_buf();
             move |cause| EngineError::Io { doing, path, cause }
@@ -66,7 +66,7 @@ impl Engine {
         let log_key: String = keys.make(Purpose::Log, Some(&segment_of(now)))?.into();
         let signer = keys.signer()?;
         let verifier = signer.verifier().to_string();
-        let by = By { uid: rustix::process::getuid().as_raw(), actor: None };
+        let by = By { uid: super::who::started_as(), actor: None };
         let note = Notes::new(&state).keep(reason).map_err(io("write a note in", &state))?;
         let mut bodies = vec![
             Body::Init {

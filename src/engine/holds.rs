@@ -76,7 +76,7 @@ impl Engine {
         self.refresh_holds()?;
         let hold = self.holds.iter().find(|hold| hold.id == *id).cloned();
         let hold = hold.ok_or_else(|| {
-            EngineError::Refused(format!("there is no hold `{id}`: `bewaard hold list` shows those in force"))
+            EngineError::NoSuch(format!("there is no hold `{id}`: `bewaard hold list` shows those in force"))
         })?;
         let mut after = self.holds.clone();
         after.release(id);

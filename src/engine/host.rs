@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::view::View;
-use super::{Engine, EngineError, Keys};
+use super::{Engine, EngineError, Keys, view_cache, who};
 use crate::audit::entry::{Body, By, segment_of};
 use crate::audit::fault::LogFault;
 use crate::audit::log::{Log, LogPaths};
@@ -33,16 +32,24 @@ impl Engine {
     /// Opens log and keys to work with. Where there is no log yet, everything is a preview.
     pub fn open(loaded: Loaded) -> Result<Self, EngineError> {
         let state = loaded.settings.state.clone();
+        if !state.exists() {
+            return Ok(Self::preview(loaded));
+        }
+        who::be_owner(&loaded)?;
         if !keys_folder(&state).exists() {
             return Ok(Self::preview(loaded));
         }
-        owned_by_us(&state)?;
         let mut keys = KeyRing::open(&keys_folder(&state), loaded.settings.wrap.as_ref())?;
         let log = Log::open(log_paths(&loaded), keys.signers()?)?;
         keys.settle_signer(log.verifier())?;
         let holds = Holds::new(keys.current_mac(Purpose::Holds)?);
-        let mut engine = Self::build(loaded, Keys::Kept(keys), Some(log), holds);
+        let view = view_cache::read(&loaded.settings, &keys).unwrap_or_default();
+        let mut engine = Self::build(loaded, Keys::Kept(Box::new(keys)), Some(log), holds);
+        engine.kept_view = view.size;
+        engine.view = view;
+        tracing::debug!(entries = engine.kept_view, "the kept view");
         engine.catch_up()?;
+        engine.keep_view();
         engine.refresh_holds()?;
         Ok(engine)
     }
@@ -57,10 +64,11 @@ impl Engine {
         let state = loaded.settings.state.clone();
         Self {
             loaded,
-            by: By { uid: rustix::process::getuid().as_raw(), actor: None },
+            by: By { uid: who::started_as(), actor: None },
             keys,
             log,
             view: View::default(),
+            kept_view: 0,
             holds,
             notes: Notes::new(&state),
             inflight: InFlightFolder::new(&state),
@@ -79,7 +87,7 @@ impl Engine {
             path: state.clone(),
             cause,
         })?;
-        owned_by_us(state)?;
+        who::be_owner(loaded)?;
         let now = crate::now::now();
         let keys = match KeyRing::open(&keys_folder(state), wrap) {
             Ok(keys) => keys,
@@ -186,29 +194,4 @@ pub(super) fn machine(keys: &KeyRing) -> Result<Digest, EngineError> {
     ]
     .join("\n");
     Ok(keys.current_mac(Purpose::Fingerprint)?.mac(text.as_bytes()))
-}
-
-/// Another user's state folder is refused with the line that works.
-pub(super) fn owned_by_us(state: &Path) -> Result<(), EngineError> {
-    let owner = fs::metadata(state).map(|meta| meta.uid()).map_err(|cause| EngineError::Io {
-        doing: "look at the state folder",
-        path: state.to_path_buf(),
-        cause,
-    })?;
-    let us = rustix::process::geteuid().as_raw();
-    if owner == us {
-        return Ok(());
-    }
-    let command = std::env::args().collect::<Vec<_>>().join(" ");
-    Err(EngineError::NotOurs { path: state.to_path_buf(), owner: user_name(owner), command })
-}
-
-fn user_name(uid: u32) -> String {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let found = passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid.to_string()).then(|| name.to_string())
-    });
-    found.unwrap_or_else(|| format!("#{uid}"))
 }

@@ -1,15 +1,17 @@
 //! The due ledger: what is past its term, per rule, and what stands in the way. Green only when all is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::survey::{Silent, walk};
 use super::{Engine, EngineError};
 use crate::domain::decide::KeepReason;
-use crate::domain::id::{PlanId, RuleId, SystemId};
+use crate::domain::gate::{Limit, over_limits};
+use crate::domain::id::{BatchId, PlanId, RuleId, SystemId};
 use crate::domain::plan::Survey;
 use crate::domain::rule::Rule;
+use crate::report::words::count;
 
 /// Where one rule stands.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Standing {
     pub waiting: Option<(PlanId, DateTime<Utc>)>,
     /// Why it is frozen: a code.
     pub frozen: Option<String>,
+    /// Limits that what is due now is over.
+    pub over: Vec<Limit>,
     /// Purged in all.
     pub purged: u64,
 }
@@ -46,7 +50,7 @@ pub struct Ledger {
     /// Codes of open findings, counted.
     pub findings: BTreeMap<String, u64>,
     /// Batches that only a person can settle.
-    pub unsettled: u64,
+    pub unsettled: BTreeSet<BatchId>,
 }
 
 /// The headline, in the order of what is said first.
@@ -94,8 +98,14 @@ impl Engine {
             paused: self.view.paused,
             holds: (self.holds.iter().count() as u64, overdue_reviews),
             findings,
-            unsettled: self.view.open.values().filter(|open| open.unsettled).count() as u64,
+            unsettled: self.unsettled(),
         })
+    }
+
+    /// Batches beyond settling by looking, and those that left outcomes which are not known.
+    fn unsettled(&self) -> BTreeSet<BatchId> {
+        let open = self.view.open.iter().filter(|(_, open)| open.unsettled).map(|(batch, _)| batch.clone());
+        open.chain(self.view.findings.iter().filter_map(|finding| finding.batch.clone())).collect()
     }
 
     async fn read_rule(&mut self, rule: &Rule, moment: crate::domain::decide::Moment) -> Result<Survey, String> {
@@ -110,7 +120,13 @@ impl Engine {
             .view
             .gate_of(&rule.id)
             .is_some_and(|(_, fact, _)| super::decision::decision(&policy_part, &fact.schema) == fact.decision);
+        let history = self.view.history.get(&rule.id).map_or(&[][..], Vec::as_slice);
+        let mut over = read.as_ref().map_or_else(|_| Vec::new(), |now| over_limits(&rule.limits, now, history));
+        if let Some((_, _, released)) = self.view.released_beyond(&rule.id, crate::now::now()) {
+            over.retain(|limit| !released.beyond.contains(limit));
+        }
         Ok(Standing {
+            over,
             rule: rule.id.clone(),
             system: rule.system.clone(),
             read,
@@ -145,8 +161,12 @@ impl Ledger {
         if self.paused {
             return Headline::Stopped("purging is paused".into());
         }
-        if self.unsettled > 0 {
-            return Headline::Stopped(format!("{} batches wait for `bewaard settle`", self.unsettled));
+        if !self.unsettled.is_empty() {
+            let waiting = self.unsettled.len() as u64;
+            return Headline::Stopped(format!(
+                "{} for `bewaard settle`",
+                count(waiting, "batch waits", "batches wait")
+            ));
         }
         if let Some(frozen) = self.rules.iter().find(|one| one.frozen.is_some()) {
             return Headline::Stopped(format!("rule `{}` is frozen", frozen.rule));

@@ -16,6 +16,8 @@ pub mod run;
 pub mod signature;
 pub mod survey;
 pub mod view;
+mod view_cache;
+mod who;
 pub mod words;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,8 @@ use chrono::{DateTime, Utc};
 use crate::audit::entry::{Body, By};
 use crate::audit::fault::LogFault;
 use crate::audit::log::Log;
+use crate::audit::read::ReadFault;
+use crate::codes::{self, Code};
 use crate::config::Loaded;
 use crate::connect::{ConnectError, Connector, FieldKeys};
 use crate::domain::decide::Moment;
@@ -49,6 +53,8 @@ pub struct Engine {
     keys: Keys,
     log: Option<Log>,
     view: View,
+    /// Entries that the kept view knows.
+    kept_view: u64,
     holds: Holds,
     notes: Notes,
     inflight: InFlightFolder,
@@ -59,7 +65,7 @@ pub struct Engine {
 #[derive(Debug)]
 enum Keys {
     /// Those of the state folder.
-    Kept(KeyRing),
+    Kept(Box<KeyRing>),
     /// Random bytes of this process, for previews: nothing made with them is kept.
     OfThisProcess([u8; 32]),
 }
@@ -75,7 +81,7 @@ pub enum EngineError {
     Log(#[from] LogFault),
     /// The log's entries can't be read.
     #[error(transparent)]
-    Read(#[from] crate::audit::read::ReadFault),
+    Read(#[from] ReadFault),
     /// A key is missing or can't be opened.
     #[error("a key can't be used")]
     Key(#[from] KeyFault),
@@ -115,12 +121,32 @@ pub enum EngineError {
     /// What was asked for can't be done, and this is why.
     #[error("{0}")]
     Refused(String),
+    /// What was named is not there.
+    #[error("{0}")]
+    NoSuch(String),
+    /// Somebody asked to stop, before anything was done that must be told.
+    #[error("stopped by you")]
+    Stopped,
     /// The holds can't be known, so nothing may be erased.
     #[error("the holds can't be rebuilt from the log: {0}")]
     Holds(String),
     /// Something did not serialise: a fault of this program.
     #[error("a value could not be written as JSON")]
     Json(#[from] serde_json::Error),
+}
+
+impl EngineError {
+    /// What `bewaard explain` says of it, where there is more to say.
+    pub fn code(&self) -> Option<&'static Code> {
+        match self {
+            Self::Log(fault) => Some(fault.code()),
+            Self::Key(fault) => Some(fault.code()),
+            Self::Read(ReadFault::Damaged { .. }) => Some(codes::ENTRY_DAMAGED),
+            Self::Read(ReadFault::Io { .. }) => Some(codes::LOG_UNREADABLE),
+            Self::Connect(error) if error.unreachable => Some(codes::UNREACHABLE),
+            _ => None,
+        }
+    }
 }
 
 impl Engine {
@@ -131,7 +157,11 @@ impl Engine {
 
     /// A rule by its name.
     pub fn rule(&self, id: &RuleId) -> Result<&Rule, EngineError> {
-        self.loaded.policy.rules.get(id).ok_or_else(|| EngineError::Refused(format!("there is no rule `{id}`")))
+        self.loaded
+            .policy
+            .rules
+            .get(id)
+            .ok_or_else(|| EngineError::NoSuch(format!("there is no rule `{id}` in the policy")))
     }
 
     /// What the log says of the present.
@@ -189,7 +219,7 @@ impl Engine {
             return Ok(Arc::clone(open));
         }
         let system = self.loaded.policy.systems.get(id);
-        let system = system.ok_or_else(|| EngineError::Refused(format!("there is no system `{id}`")))?;
+        let system = system.ok_or_else(|| EngineError::NoSuch(format!("there is no system `{id}` in the policy")))?;
         let keys = FieldKeys {
             fingerprint: self.mac_key(Purpose::Fingerprint)?,
             pseudonym: self.mac_key(Purpose::Pseudonym)?,
@@ -222,7 +252,9 @@ impl Engine {
 
     /// Publishes tiles, checkpoint and outside heads.
     pub fn publish(&mut self) -> Result<(), EngineError> {
-        Ok(self.log()?.publish()?)
+        self.log()?.publish()?;
+        self.keep_view();
+        Ok(())
     }
 
     /// The id of the commitment key of the present quarter; a new quarter gets a new key, and an entry that says so.

@@ -63,8 +63,8 @@ impl Engine {
         let identity = connector.identity().await?;
         let probe = connector.probe(rule).await?;
         if let Some(fault) = probe.findings.iter().find(|finding| finding.severity == Severity::Fault) {
-            let why = format!("{}: {} {}", fault.code.id, fault.text, fault.remedy);
-            return Err(EngineError::Refused(format!("rule `{}` can't be planned: {why}", rule.id)));
+            let (code, text, remedy) = (fault.code.id, &fault.text, &fault.remedy);
+            return Err(EngineError::Refused(format!("{text} ({code}): {remedy}")));
         }
         let schema = schema_part(&identity, &probe.facts);
         let decided = decision(&policy_part(&self.loaded.policy, rule)?, &schema);
@@ -184,12 +184,12 @@ impl Engine {
         let fits: Vec<PlanId> =
             self.view.plans.keys().copied().filter(|id| id.to_string().starts_with(&prefix)).collect();
         match (prefix.len(), fits.as_slice()) {
-            (0..6, _) => Err(EngineError::Refused("give at least 6 digits of the plan's id".into())),
+            (0..6, _) => Err(EngineError::NoSuch("give at least 6 digits of the plan's id".into())),
             (_, [one]) => Ok(*one),
-            (_, []) => Err(EngineError::Refused(format!(
+            (_, []) => Err(EngineError::NoSuch(format!(
                 "there is no plan `{prefix}` in the log: `bewaard plan` makes one and prints its id"
             ))),
-            (_, _) => Err(EngineError::Refused(format!("`{prefix}` begins more than one plan's id: give more digits"))),
+            (_, _) => Err(EngineError::NoSuch(format!("`{prefix}` begins more than one plan's id: give more digits"))),
         }
     }
 

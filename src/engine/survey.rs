@@ -106,7 +106,7 @@ pub async fn walk(
             return Ok(walked);
         }
         if progress.stop() {
-            return Err(EngineError::Refused("stopped by you".into()));
+            return Err(EngineError::Stopped);
         }
     }
 }

@@ -32,7 +32,7 @@ impl Engine {
             (Some(count), _) => count,
             (None, true) => 0,
             (None, false) => {
-                return Err(EngineError::Refused(format!("{batch} is not open: there is nothing to settle")));
+                return Err(EngineError::NoSuch(format!("{batch} is not open: there is nothing to settle")));
             }
         };
         let note = self.keep_note(reason)?;
@@ -59,7 +59,7 @@ impl Engine {
     /// The text that the controller signs to release a hold.
     pub fn release_text(&self, hold: &HoldId) -> Result<String, EngineError> {
         let found = self.holds.iter().find(|one| one.id == *hold);
-        let found = found.ok_or_else(|| EngineError::Refused(format!("there is no hold `{hold}` in force")))?;
+        let found = found.ok_or_else(|| EngineError::NoSuch(format!("there is no hold `{hold}` in force")))?;
         let log = self.origin();
         Ok(format!(
             "bewaard hold release\nlog: {log}\nhold: {hold}\nplaced: {}\nreview: {}\n",

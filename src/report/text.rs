@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
-
 use super::json;
 use super::words::{count, number, table};
 use crate::domain::decide::KeepReason;
@@ -41,8 +39,9 @@ pub fn does(action: &Action) -> String {
 pub fn plan(plan: &Plan, rule: &Rule, gate: &Gate) -> String {
     let survey = &plan.survey;
     let mut lines = Vec::new();
-    let id = if *gate == Gate::Preview { "preview".to_string() } else { short(&plan.id.to_string()) };
-    lines.push(format!("{}  ({id}, system {}, cut-off {})", plan.rule, plan.system, plan.cutoff));
+    let id =
+        if *gate == Gate::Preview { "preview".to_string() } else { format!("plan {}", short(&plan.id.to_string())) };
+    lines.push(format!("{}  ({id}, system {}, what is due on {})", plan.rule, plan.system, plan.cutoff));
     for part in &rule.parts {
         let due = survey.due_by_part.get(&part.id).copied().unwrap_or(0);
         let terms: Vec<String> =
@@ -51,13 +50,17 @@ pub fn plan(plan: &Plan, rule: &Rule, gate: &Gate) -> String {
         lines.push(format!("  {name}{} after {}: {} due", does(&part.action), terms.join("; "), number(due)));
     }
     let share = json::share(survey);
+    let each = if rule.parts.len() > 1 { " (a record counts once for each part)" } else { "" };
     lines.push(format!(
-        "  due {} of {} ({share} % of {} in all){}",
+        "  due  {:>9}  of {} that the rule selects{each}; {share} % of the {} in the table",
         number(survey.due),
         number(survey.found),
-        number(survey.of),
-        oldest(survey.oldest_due, plan.cutoff)
+        count(survey.of, "record", "records"),
     ));
+    if let Some(day) = survey.oldest_due {
+        let days = (plan.cutoff - day).num_days().unsigned_abs();
+        lines.push(format!("                  the oldest since {day}: {}", count(days, "day", "days")));
+    }
     for (reason_kept, n) in survey.kept.iter().filter(|(_, n)| **n > 0) {
         lines.push(format!("  kept {:>9}  {}", number(*n), reason(*reason_kept)));
     }
@@ -70,13 +73,6 @@ pub fn plan(plan: &Plan, rule: &Rule, gate: &Gate) -> String {
     }
     lines.push(format!("  {}", gate_line(plan, gate)));
     lines.join("\n")
-}
-
-fn oldest(day: Option<NaiveDate>, today: NaiveDate) -> String {
-    match day {
-        Some(day) => format!(", the oldest since {day}: {} days", (today - day).num_days()),
-        None => String::new(),
-    }
 }
 
 /// The first 12 digits of an id.
@@ -99,7 +95,7 @@ pub fn gate_line(plan: &Plan, gate: &Gate) -> String {
                 beyond.join(" ")
             )
         }
-        Gate::Frozen { why } => format!("gate: FROZEN ({why}; `bewaard explain {why}`)"),
+        Gate::Frozen { why } => format!("gate: FROZEN ({why}):  bewaard status --why {}", plan.rule),
         Gate::Preview => "a preview: nothing can be approved or run by it".into(),
     }
 }
@@ -143,7 +139,9 @@ pub fn ledger(rows: &[LedgerRow]) -> String {
             vec![
                 row.rule.clone(),
                 row.overdue.map_or("?".into(), number),
-                row.days.map_or(if row.overdue.is_some() { "-".into() } else { "?".into() }, |days| days.to_string()),
+                row.days.map_or(if row.overdue.is_some() { "-".into() } else { "?".into() }, |days| {
+                    number(days.unsigned_abs())
+                }),
                 of(row, &[KeepReason::Held]),
                 of(row, &[KeepReason::Protected]),
                 of(row, &undecided),

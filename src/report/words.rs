@@ -18,15 +18,45 @@ pub fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(n), if n == 1 { one } else { many })
 }
 
-/// Text from outside for a terminal or a journal: control characters and those that turn the writing direction are
-/// shown by their number, so that a value can't rewrite the screen.
-pub fn safe(text: &str) -> String {
+/// Whether a terminal obeys a character instead of showing it: control characters, those that turn the writing
+/// direction, and those without a width.
+fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+fn shown(text: &str, keep: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-        {
+        if is_obeyed(c) && !keep(c) {
             out.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Text from outside for a terminal or a journal: characters that a terminal obeys are shown by their number, so that a
+/// value can't rewrite the screen.
+pub fn safe(text: &str) -> String {
+    shown(text, |_| false)
+}
+
+/// As [`safe`], for what has more than one line.
+pub fn safe_lines(text: &str) -> String {
+    shown(text, |c| c == '\n')
+}
+
+/// JSON for a terminal: what [`safe`] shows by its number is written as JSON's own escape, so the value is the same.
+pub fn safe_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_obeyed(c) && c != '\n' {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
         } else {
             out.push(c);
         }
@@ -82,6 +112,11 @@ mod tests {
 
     #[test]
     fn hostile_text_is_shown_and_not_obeyed() {
-        assert_eq!(safe("a\u{1b}[2Jb\u{202e}c"), "a\\u{1b}[2Jb\\u{202e}c");
+        assert_eq!(safe("a\u{1b}[2Jb\u{202e}c\n"), "a\\u{1b}[2Jb\\u{202e}c\\u{a}");
+        assert_eq!(safe_lines("a\u{85}\nb\r"), "a\\u{85}\nb\\u{d}");
+        let value = serde_json::json!({ "x": "\u{202e}\u{7f}\u{e0041}é\n" });
+        let text = safe_json(&value.to_string());
+        assert!(text.is_ascii() || !text.chars().any(is_obeyed), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn run(config: &Path, target: Option<&PathBuf>, out: Out) -> Ended {
                 "root": checkpoint.root.to_string(), "note": text,
             }))?;
         } else {
-            out.line(text.trim_end())?;
+            out.exact(text.trim_end())?;
         }
         return Ok(exit::DONE);
     };

@@ -63,8 +63,8 @@ pub(super) fn give(
         }))?;
         return Ok(exit::DONE);
     }
-    out.line(format!("entry {index}, of {}:\n{line}\n", entry.time.format("%Y-%m-%d %H:%M:%S UTC")))?;
-    out.line(format!(
+    out.exact(format!("entry {index}, of {}:\n{line}\n", entry.time.format("%Y-%m-%d %H:%M:%S UTC")))?;
+    out.exact(format!(
         "its proof (C2SP tlog-proof; `--output FILE` writes it to a file):\n{}",
         proof.encode().trim_end()
     ))?;

@@ -74,6 +74,8 @@ fn short(value: &serde_json::Value) -> String {
             format!("{}..", text.chars().take(12).collect::<String>())
         }
         serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Object(fields) if fields.len() > 8 => format!("{{{} of them}}", fields.len()),
+        serde_json::Value::Array(all) if all.len() > 8 => format!("[{} of them]", all.len()),
         other => other.to_string(),
     }
 }
