@@ -1,7 +1,8 @@
-//! Named places where the kill tests end the process as a power cut would. Without the feature `crash-points` they
-//! are not in the program.
+//! Named places where the kill tests end the process as a power cut would, or let it wait while the test does
+//! something. Without the feature `crash-points` they are not in the program.
 
-/// Ends the process here when `BEWAARD_CRASH_AT` names this place (`name`, or `name#3` for its third passing).
+/// Ends the process here when `BEWAARD_CRASH_AT` names this place (`name`, or `name#3` for its third passing). Waits
+/// here when `BEWAARD_PAUSE_AT` names it.
 #[macro_export]
 macro_rules! crash_point {
     ($name:literal) => {
@@ -10,12 +11,13 @@ macro_rules! crash_point {
     };
 }
 
-/// Kills this process when the environment names this place.
+/// Kills or pauses this process when the environment names this place.
 #[cfg(feature = "crash-points")]
 pub fn at(name: &str) {
     use std::sync::atomic::{AtomicU64, Ordering};
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
+    pause_at(name);
     let Ok(wanted) = std::env::var("BEWAARD_CRASH_AT") else { return };
     let (place, time) = wanted.split_once('#').unwrap_or((&wanted, "1"));
     if place != name {
@@ -25,5 +27,24 @@ pub fn at(name: &str) {
     if time.parse() == Ok(passed) {
         // Signal 9 can't be caught: nothing is flushed and nothing is tidied up. Should it fail, there is no test.
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    }
+}
+
+/// Makes `NAME.reached` in the folder `BEWAARD_PAUSE_DIR` and waits until `NAME.go` is there, at the first passing only.
+#[cfg(feature = "crash-points")]
+fn pause_at(name: &str) {
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static PAUSED: AtomicBool = AtomicBool::new(false);
+
+    if std::env::var("BEWAARD_PAUSE_AT").as_deref() != Ok(name) || PAUSED.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let Some(folder) = std::env::var_os("BEWAARD_PAUSE_DIR").map(PathBuf::from) else { return };
+    // Should it fail, the test waits in vain for the file and says so.
+    drop(std::fs::File::create(folder.join(format!("{name}.reached"))));
+    let go = folder.join(format!("{name}.go"));
+    while !go.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }

@@ -36,15 +36,21 @@ impl Said {
 impl Bench {
     /// A folder with this policy (after the common head) and a database made by this SQL.
     pub fn new(policy: &str, schema: &str) -> Self {
+        let bench = Self::over("sqlite.path = \"shop.db\"", policy);
+        bench.sql(schema);
+        bench
+    }
+
+    /// A folder with this policy over a system that is made elsewhere; `system` is what `[system.shop]` says.
+    pub fn over(system: &str, policy: &str) -> Self {
         let bench = Self { folder: tempfile::Builder::new().prefix("bewaard-é ").tempdir().unwrap() };
         bench.write(
             "bewaard.toml",
             &format!(
                 "version = \"v1\"\ntime-zone = \"Europe/Amsterdam\"\ncontroller = \"Test\"\n\n\
-                 [state]\npath = \"state\"\n\n[log]\npath = \"log\"\n\n[system.shop]\nsqlite.path = \"shop.db\"\n\n{policy}"
+                 [state]\npath = \"state\"\n\n[log]\npath = \"log\"\n\n[system.shop]\n{system}\n\n{policy}"
             ),
         );
-        bench.sql(schema);
         bench
     }
 

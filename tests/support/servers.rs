@@ -248,6 +248,11 @@ impl Server {
         ok(Command::new("kill").args(["-9", &pid]));
     }
 
+    /// A session of the administrator, ready to be started; it reads SQL from its input.
+    pub(crate) fn shell(&self, database: &str) -> Command {
+        shell(self.kind, &self.folder, self.port, Some(database))
+    }
+
     /// Runs SQL as the administrator; what it prints, one row a line, columns behind tabs.
     pub(crate) fn admin(&self, database: Option<&str>, sql: &str) -> String {
         let output = client(self.kind, &self.folder, self.port, database, sql);
@@ -343,7 +348,8 @@ impl Drop for Server {
     }
 }
 
-fn client(kind: Kind, folder: &Path, port: u16, database: Option<&str>, sql: &str) -> Output {
+/// The server's own command line, as the administrator; it reads SQL from its input.
+fn shell(kind: Kind, folder: &Path, port: u16, database: Option<&str>) -> Command {
     let mut command = match kind {
         Kind::Mariadb => {
             let mut command = Command::new(kind.program("mariadb"));
@@ -365,7 +371,12 @@ fn client(kind: Kind, folder: &Path, port: u16, database: Option<&str>, sql: &st
         }
     };
     command.args(database.or((kind == Kind::Postgres).then_some("postgres")));
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn client(kind: Kind, folder: &Path, port: u16, database: Option<&str>, sql: &str) -> Output {
+    let mut child = shell(kind, folder, port, database).spawn().unwrap();
     // A client that can't connect closes its end; its own message says why.
     let _closed = child.stdin.take().unwrap().write_all(sql.as_bytes());
     child.wait_with_output().unwrap()
