@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, Said, said};
-use crate::support::servers::{Database, Kind, Via};
+use crate::support::servers::{Database, Kind, Server, Via};
 
 /// A bench whose system is a database on a server.
 pub(crate) struct Firm {
@@ -64,6 +64,14 @@ impl Firm {
         let database = Database::new(kind);
         database.admin(schema);
         let bench = Bench::over(&system(&database, Via::Tcp, &database.user, Some(port)), policy);
+        Self { bench, database }
+    }
+
+    /// A database on a server of the test's own.
+    pub(crate) fn on(server: &'static Server, policy: &str, schema: &str) -> Self {
+        let database = Database::on(server);
+        database.admin(schema);
+        let bench = Bench::over(&system(&database, Via::Socket, &database.user, None), policy);
         Self { bench, database }
     }
 

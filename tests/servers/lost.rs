@@ -1,1 +1,150 @@
-//! x
+//! Faults in pairs: COMMIT did not arrive, or it did and the answer was lost. What became of it is found out.
+
+use crate::firm::{Firm, by_kind, numbers, outcomes};
+use crate::proxy::{Cut, Proxy};
+use crate::support::servers::{Kind, Server};
+
+on_both!(
+    a_lost_answer_is_settled_within_the_run,
+    a_lost_answer_of_a_server_that_stays_away_is_settled_by_the_next_run,
+    a_server_that_was_killed_is_told_and_what_was_in_flight_is_settled_later,
+    a_server_that_is_away_ends_the_run_and_the_ledger_knows_nothing,
+);
+
+const RULE: &str = r#"[rule.old]
+system = "shop"
+records.table = "customers"
+since.column = "last_login"
+keep = "2 years"
+because = "test"
+children = [{ table = "orders", on = "customer_id" }]
+then.delete = true
+limits.share = "100 %"
+"#;
+
+const DUE: u64 = 10;
+
+fn schema(kind: Kind) -> String {
+    let moment = by_kind(kind, "datetime", "timestamp");
+    let numbers = numbers(kind, 20);
+    format!(
+        "create table customers (id int primary key, last_login {moment});
+         create index c_login on customers(last_login);
+         create table orders (id int primary key, customer_id int not null, foreign key (customer_id) references customers(id));
+         create index o_customer on orders(customer_id);
+         insert into customers select i, case when i % 2 = 0 then timestamp '2019-05-06 10:00:00' \
+           else timestamp '2026-10-01 10:00:00' end from {numbers};
+         insert into orders select i, i from {numbers};"
+    )
+}
+
+fn firm(kind: Kind, batch_table: bool) -> (Firm, Proxy) {
+    let proxy = Proxy::before(kind.shared().port);
+    let firm = Firm::behind(kind, proxy.port, RULE, &schema(kind));
+    if batch_table {
+        firm.change_policy("[system.shop]\n", "[system.shop]\nbatch-table = true\n");
+        create_batch_table(&firm);
+    }
+    (firm.approved(), proxy)
+}
+
+/// On PostgreSQL the account may not make tables in `public` by itself; an administrator makes this one.
+pub(crate) fn create_batch_table(firm: &Firm) {
+    firm.admin(by_kind(
+        firm.kind(),
+        "select 1",
+        "create table bewaard_batch (id text primary key, committed_at timestamptz not null default now())",
+    ));
+}
+
+/// After all of it: everything due is gone, nothing else, each with one entry, and the log verifies.
+fn all_is_well(firm: &Firm, what: &str) {
+    assert_eq!(firm.count("select count(*) from customers where id % 2 = 0"), 0, "{what}");
+    assert_eq!(firm.count("select count(*) from customers"), 20 - DUE, "{what}");
+    assert_eq!(firm.count("select count(*) from orders"), 20 - DUE, "{what}");
+    let words = outcomes(firm);
+    let gone = words.get("erased").unwrap_or(&0) + words.get("gone-unexplained").unwrap_or(&0);
+    assert_eq!(gone, DUE, "{what}: {words:?}");
+    assert_eq!(words.get("unknown"), None, "{what}: {words:?}");
+    assert_eq!(std::fs::read_dir(firm.file("state").join("inflight")).unwrap().count(), 0, "{what}");
+    firm.verified();
+}
+
+/// What must be told of a batch whose COMMIT did or did not happen.
+fn word(kind: Kind, cut: Cut, batch_table: bool) -> &'static str {
+    match (cut, batch_table, kind) {
+        (Cut::BeforeCommit, _, _) => "not-done",
+        // PostgreSQL knows by the transaction's number, the batch table by its row; else only that they are gone.
+        (Cut::BeforeAnswer, true, _) | (Cut::BeforeAnswer, false, Kind::Postgres) => "erased",
+        (Cut::BeforeAnswer, false, Kind::Mariadb) => "gone-unexplained",
+    }
+}
+
+const ALL: [(Cut, bool); 4] = [
+    (Cut::BeforeCommit, false),
+    (Cut::BeforeAnswer, false),
+    (Cut::BeforeCommit, true),
+    (Cut::BeforeAnswer, true),
+];
+
+fn a_lost_answer_is_settled_within_the_run(kind: Kind) {
+    for (cut, batch_table) in ALL {
+        let what = format!("{cut:?}, batch table: {batch_table}");
+        let (firm, proxy) = firm(kind, batch_table);
+        proxy.cut(cut, false);
+        let said = firm.bewaard(&["run", "--json"]);
+        assert_eq!(proxy.cuts(), 1, "{what}: {}{}", said.out, said.err);
+        let run = said.json()["runs"][0].clone();
+        assert_eq!(run[word(kind, cut, batch_table)], DUE, "{what}: {run}");
+        let left = if cut == Cut::BeforeCommit { DUE } else { 0 };
+        assert_eq!(firm.count("select count(*) from customers where id % 2 = 0"), left, "{what}");
+        firm.bewaard(&["run"]).ends(0);
+        all_is_well(&firm, &what);
+    }
+}
+
+fn a_lost_answer_of_a_server_that_stays_away_is_settled_by_the_next_run(kind: Kind) {
+    for (cut, batch_table) in ALL {
+        let what = format!("{cut:?}, batch table: {batch_table}");
+        let (firm, proxy) = firm(kind, batch_table);
+        proxy.cut(cut, true);
+        let said = firm.bewaard(&["run", "--json"]).ends(69);
+        assert_eq!(proxy.cuts(), 1, "{what}: {}{}", said.out, said.err);
+        assert_eq!(firm.entries("outcome").len(), 0, "{what}: nothing is guessed");
+        firm.verified();
+        firm.bewaard(&["run"]).ends(69);
+        assert_eq!(firm.entries("outcome").len(), 0, "{what}: nor at the next try");
+        proxy.open();
+        let run = firm.bewaard(&["run", "--json"]).ends(0).json();
+        assert_eq!(run["recovered"], 1, "{what}: {run}");
+        let words = outcomes(&firm);
+        assert_eq!(words.get(word(kind, cut, batch_table)), Some(&DUE), "{what}: {words:?}");
+        all_is_well(&firm, &what);
+    }
+}
+
+fn a_server_that_is_away_ends_the_run_and_the_ledger_knows_nothing(kind: Kind) {
+    let (firm, proxy) = firm(kind, false);
+    proxy.close();
+    firm.bewaard(&["run", "--json"]).ends(69);
+    let status = firm.bewaard(&["status", "--json"]).ends(0).json();
+    assert_eq!(status["state"], "unknown", "{status}");
+    firm.bewaard(&["check"]).ends(69);
+    proxy.open();
+    firm.bewaard(&["run"]).ends(0);
+    all_is_well(&firm, "a server that was away");
+    assert_eq!(firm.bewaard(&["status", "--json"]).ends(0).json()["state"], "green");
+}
+
+fn a_server_that_was_killed_is_told_and_what_was_in_flight_is_settled_later(kind: Kind) {
+    // A server of its own: it dies. It is not started again here; another test's proxy stands for its return.
+    let server: &'static Server = Box::leak(Box::new(Server::start(kind)));
+    let firm = Firm::on(server, RULE, &schema(kind)).approved();
+    let run = firm.paused_at("before-commit");
+    server.kill();
+    let said = run.go_on().ends(69);
+    assert!(!said.err.contains("panicked"), "{}", said.err);
+    assert_eq!(firm.entries("batch-intended").len(), 1);
+    assert_eq!(firm.bewaard(&["status", "--json"]).ends(0).json()["state"], "unknown");
+    firm.verified();
+}

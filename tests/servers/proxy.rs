@@ -1,1 +1,167 @@
-//! x
+//! Stands between bewaard and the server, and cuts the line at COMMIT: right before it, or right behind its answer.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// Where the line breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// COMMIT never reaches the server.
+    BeforeCommit,
+    /// The server committed and answered; the answer never arrives.
+    BeforeAnswer,
+}
+
+/// A listener that forwards to a server.
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    state: Arc<State>,
+}
+
+struct State {
+    server: u16,
+    cut: Mutex<Option<Cut>>,
+    /// Nobody is let through any more.
+    closed: AtomicBool,
+    /// Whether to close for everybody at the cut.
+    close_at_cut: AtomicBool,
+    cuts: AtomicU32,
+    lines: Mutex<Vec<TcpStream>>,
+}
+
+impl Proxy {
+    /// A proxy before the server at this port of loopback.
+    pub(crate) fn before(server: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(State {
+            server,
+            cut: Mutex::new(None),
+            closed: AtomicBool::new(false),
+            close_at_cut: AtomicBool::new(false),
+            cuts: AtomicU32::new(0),
+            lines: Mutex::new(Vec::new()),
+        });
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let Ok(client) = client else { return };
+                if !shared.closed.load(Ordering::SeqCst) {
+                    forward(&shared, client);
+                }
+            }
+        });
+        Self { port, state }
+    }
+
+    /// Cuts the next COMMIT; afterwards the server can be reached again, or not.
+    pub(crate) fn cut(&self, cut: Cut, and_stay_away: bool) {
+        self.state.close_at_cut.store(and_stay_away, Ordering::SeqCst);
+        *self.state.cut.lock().unwrap() = Some(cut);
+    }
+
+    /// How often it has cut.
+    pub(crate) fn cuts(&self) -> u32 {
+        self.state.cuts.load(Ordering::SeqCst)
+    }
+
+    /// Lets nobody through, and breaks every line.
+    pub(crate) fn close(&self) {
+        self.state.close();
+    }
+
+    /// Lets everybody through again.
+    pub(crate) fn open(&self) {
+        self.state.closed.store(false, Ordering::SeqCst);
+    }
+}
+
+impl State {
+    fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        for line in self.lines.lock().unwrap().drain(..) {
+            drop(line.shutdown(Shutdown::Both));
+        }
+    }
+}
+
+fn forward(state: &Arc<State>, client: TcpStream) {
+    let server = TcpStream::connect(("127.0.0.1", state.server)).unwrap();
+    client.set_nodelay(true).unwrap();
+    server.set_nodelay(true).unwrap();
+    let mut lines = state.lines.lock().unwrap();
+    lines.push(client.try_clone().unwrap());
+    lines.push(server.try_clone().unwrap());
+    drop(lines);
+    let committing = Arc::new(AtomicBool::new(false));
+    let (state_up, state_down) = (Arc::clone(state), Arc::clone(state));
+    let (committing_up, committing_down) = (Arc::clone(&committing), committing);
+    let (client_up, server_up) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    thread::spawn(move || upwards(&state_up, client_up, server_up, &committing_up));
+    thread::spawn(move || downwards(&state_down, server, client, &committing_down));
+}
+
+fn end(a: &TcpStream, b: &TcpStream) {
+    drop(a.shutdown(Shutdown::Both));
+    drop(b.shutdown(Shutdown::Both));
+}
+
+fn cut_now(state: &State, a: &TcpStream, b: &TcpStream) {
+    state.cuts.fetch_add(1, Ordering::SeqCst);
+    end(a, b);
+    if state.close_at_cut.load(Ordering::SeqCst) {
+        state.close();
+    }
+}
+
+/// From bewaard to the server. Without TLS a COMMIT is readable in both protocols, and nothing else of ours holds it.
+fn upwards(state: &State, mut client: TcpStream, mut server: TcpStream, committing: &AtomicBool) {
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(count) = client.read(&mut bytes) {
+        let piece = &bytes[..count];
+        if piece.is_empty() {
+            break;
+        }
+        if piece.windows(6).any(|six| six == b"COMMIT") && !piece.windows(9).any(|nine| nine == b"COMMITTED") {
+            let mut wanted = state.cut.lock().unwrap();
+            match *wanted {
+                Some(Cut::BeforeCommit) => {
+                    *wanted = None;
+                    cut_now(state, &client, &server);
+                    return;
+                }
+                Some(Cut::BeforeAnswer) => {
+                    *wanted = None;
+                    committing.store(true, Ordering::SeqCst);
+                }
+                None => {}
+            }
+        }
+        if server.write_all(piece).is_err() {
+            break;
+        }
+    }
+    end(&client, &server);
+}
+
+/// From the server to bewaard.
+fn downwards(state: &State, mut server: TcpStream, mut client: TcpStream, committing: &AtomicBool) {
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(count) = server.read(&mut bytes) {
+        let piece = &bytes[..count];
+        if piece.is_empty() {
+            break;
+        }
+        if committing.load(Ordering::SeqCst) {
+            cut_now(state, &server, &client);
+            return;
+        }
+        if client.write_all(piece).is_err() {
+            break;
+        }
+    }
+    end(&server, &client);
+}

@@ -356,6 +356,7 @@ fn shell(kind: Kind, folder: &Path, port: u16, database: Option<&str>) -> Comman
             command.args([
                 "--no-defaults",
                 "--batch",
+                "--unbuffered",
                 "--skip-column-names",
                 "--default-character-set=utf8mb4",
                 "-uroot",
