@@ -39,7 +39,9 @@ impl Eraser<'_> {
                 .collect();
             match &node.action {
                 NodeAction::Delete => {}
-                NodeAction::Clear => self.clear(session, node, &stay).await?,
+                // Also of rows that go themselves: else two records of which one refers to the other would seem to have
+                // got something new below them, and InnoDB would not let the one go before the other.
+                NodeAction::Clear => self.clear(session, node, &rows.iter().collect::<Vec<_>>()).await?,
                 NodeAction::Anonymise(fields) => self.anonymise_children(session, node, fields, &stay).await?,
             }
         }
