@@ -194,7 +194,7 @@ pub(super) static POSTGRES: Shape = Shape {
     name: "postgres",
     keys: &[
         key("host", Text, "Host name or address.", "host = \"db.example.nl\""),
-        key("port", Count, "TCP port.", "port = 5432"),
+        key("port", Count, "TCP port; it is part of the socket's name too.", "port = 5432"),
         key("socket", Text, "The folder of a Unix socket, instead of host and port.", "socket = \"/run/postgresql\""),
         must("database", Text, "The database.", "database = \"crm\""),
         key("schema", Text, "The schema of tables that are named without one.", "schema = \"public\""),

@@ -70,7 +70,9 @@ fn server(entry: &Entry, path: &str, shape: &'static Shape, port: u16, out: Out<
     shape::lacking(entry, shape, path, out);
     let node = &entry.node;
     let socket = node.entry("socket").and_then(|one| settings::path(&one.node, out));
-    for key in ["host", "port"] {
+    // PostgreSQL's socket has the port in its name (.s.PGSQL.5433): a second cluster is told apart by it.
+    let beside: &[&str] = if entry.key == "postgres" { &["host"] } else { &["host", "port"] };
+    for key in beside {
         if let (Some(one), Some(socket)) = (node.entry(key), node.entry("socket")) {
             let text = format!("`{key}` has no meaning beside a socket");
             let fault = Diagnostic::fault(codes::CONTRADICTION, text, &one.key_place).label("over the network");
