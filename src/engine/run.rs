@@ -100,7 +100,7 @@ impl Engine {
         let now = self.trusted_now(connector.as_ref()).await?;
         self.refresh_holds()?;
         if !connector.claim().await? {
-            return Err(EngineError::Refused(format!("another host runs on system `{}` now", rule.system)));
+            return Err(EngineError::BusyElsewhere(rule.system.clone()));
         }
         let report = self.run_claimed(connector.as_ref(), rule, now, progress).await;
         let released = connector.release().await;
