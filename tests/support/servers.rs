@@ -218,6 +218,9 @@ impl Server {
         let data = folder.join("data");
         ok(Command::new("cp").arg("-a").arg(&template).arg(&data));
         certificates(&folder, kind);
+        let temporary = folder.join("tmp");
+        fs::create_dir(&temporary).unwrap();
+        kind.own(&temporary);
         put(&folder.join("password"), PASSWORD, 0o600);
         if kind == Kind::Postgres {
             let hba =
@@ -272,6 +275,8 @@ fn spawn(kind: Kind, folder: &Path, port: u16) -> Child {
                 format!("--datadir={}", at("data")),
                 format!("--socket={}", at("sock")),
                 format!("--pid-file={}", at("pid")),
+                // Of its own: a server that starts removes all temporary tables that it finds, also another's.
+                format!("--tmpdir={}", at("tmp")),
                 format!("--port={port}"),
                 format!("--ssl-ca={}", at("ca.pem")),
                 format!("--ssl-cert={}", at("server.pem")),
