@@ -32,6 +32,7 @@ pub(crate) fn system(database: &Database, via: Via, user: &str, port: Option<u16
     };
     let port = port.unwrap_or(database.server.port);
     let place = match via {
+        Via::Socket if database.server.kind == Kind::Postgres => format!("socket = \"{socket}\", port = {port}"),
         Via::Socket => format!("socket = \"{socket}\""),
         Via::Tcp => format!("host = \"127.0.0.1\", port = {port}, tls = \"off\""),
         Via::Tls => format!("host = \"localhost\", port = {port}, tls = {{ authority = \"{folder}/ca.pem\" }}"),

@@ -80,12 +80,8 @@ fn word(kind: Kind, cut: Cut, batch_table: bool) -> &'static str {
     }
 }
 
-const ALL: [(Cut, bool); 4] = [
-    (Cut::BeforeCommit, false),
-    (Cut::BeforeAnswer, false),
-    (Cut::BeforeCommit, true),
-    (Cut::BeforeAnswer, true),
-];
+const ALL: [(Cut, bool); 4] =
+    [(Cut::BeforeCommit, false), (Cut::BeforeAnswer, false), (Cut::BeforeCommit, true), (Cut::BeforeAnswer, true)];
 
 fn a_lost_answer_is_settled_within_the_run(kind: Kind) {
     for (cut, batch_table) in ALL {
