@@ -36,6 +36,10 @@ pub(super) fn run(config: &Path, wish: &Run, out: Out) -> Ended {
             watcher.clear();
             code = exit::worst(code, tell(rule, done, &mut told, out)?);
         }
+        if let Some(trouble) = engine.trouble() {
+            out.remark(format!("bewaard: {trouble}"))?;
+            code = exit::worst(code, exit::FAILED);
+        }
         if watcher.stopped() {
             out.remark("stopped by you, between two batches; the next `bewaard run` goes on where this one was")?;
         }

@@ -19,6 +19,9 @@ use crate::state::keys::{KeyFault, KeyRing, Purpose};
 use crate::state::lock::RunLock;
 use crate::state::notes::Notes;
 
+/// Rules that one entry names.
+const RULES_IN_AN_ENTRY: usize = 200;
+
 /// What `init` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Initialised {
@@ -72,6 +75,7 @@ impl Engine {
             holds,
             notes: Notes::new(&state),
             inflight: InFlightFolder::new(&state),
+            trouble: None,
             systems: BTreeMap::new(),
         }
     }
@@ -151,11 +155,15 @@ impl Engine {
         if self.log.is_none() || self.view.policy == Some(digest) {
             return Ok(());
         }
-        let mut rules = BTreeMap::new();
+        let mut rules = Vec::new();
         for (id, rule) in &self.loaded.policy.rules {
-            rules.insert(id.clone(), super::decision::policy_part(&self.loaded.policy, rule)?);
+            rules.push((id.clone(), super::decision::policy_part(&self.loaded.policy, rule)?));
         }
-        self.record(&[Body::PolicyInForce { policy: digest, rules }])
+        // An entry has at most 64 KiB (C2SP tlog-tiles), so many rules take several.
+        let chunks: Vec<BTreeMap<_, _>> =
+            rules.chunks(RULES_IN_AN_ENTRY).map(|some| some.iter().cloned().collect()).collect();
+        let bodies = chunks.into_iter().map(|rules| Body::PolicyInForce { policy: digest, rules });
+        self.record(&bodies.collect::<Vec<_>>())
     }
 }
 

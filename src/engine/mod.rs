@@ -58,6 +58,7 @@ pub struct Engine {
     holds: Holds,
     notes: Notes,
     inflight: InFlightFolder,
+    trouble: Option<String>,
     systems: BTreeMap<SystemId, Arc<dyn Connector>>,
 }
 
@@ -255,9 +256,18 @@ impl Engine {
 
     /// Publishes tiles, checkpoint and outside heads.
     pub fn publish(&mut self) -> Result<(), EngineError> {
-        self.log()?.publish()?;
+        match self.log()?.publish() {
+            // The log itself is whole, and what was purged is in it: this is told, and the work goes on.
+            Err(fault @ LogFault::Outside { .. }) => self.trouble = Some(fault.to_string()),
+            published => published?,
+        }
         self.keep_view();
         Ok(())
+    }
+
+    /// What a person must hear though the work was done: an outside head that could not be written.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// The id of the commitment key of the present quarter; a new quarter gets a new key, and an entry that says so.

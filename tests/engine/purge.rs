@@ -303,3 +303,77 @@ fn time_set_back_purges_nothing() {
     assert_eq!(bench.number("select count(*) from customers"), 40);
     bench.verified();
 }
+
+#[test]
+fn an_outside_head_that_cannot_be_written_is_told_and_the_purge_is_done() {
+    let bench = bench();
+    bench.change_policy("path = \"log\"\n", "path = \"log\"\noutside = [\"outside/head\"]\n");
+    std::fs::create_dir(bench.file("outside")).unwrap();
+    bench.approve_all();
+    assert!(bench.file("outside/head").exists(), "each published head is kept outside too");
+    std::fs::remove_dir_all(bench.file("outside")).unwrap();
+    let told = bench.bewaard(&["run"]).ends(1);
+    assert!(told.err.contains("outside head"), "{}", told.err);
+    assert_eq!(bench.number("select count(*) from customers"), 20);
+    bench.verified();
+}
+
+#[test]
+fn a_log_put_back_to_yesterday_is_found_and_continued() {
+    let bench = bench();
+    bench.approve_all();
+    let copy = |from: &str, to: &str| {
+        let done = std::process::Command::new("cp").arg("-r").arg(bench.file(from)).arg(bench.file(to)).status();
+        assert!(done.unwrap().success());
+    };
+    copy("log", "yesterday");
+    let args = ["hold", "add", "--reason", "x", "--review", "2027-01-01", "--rule", "old"];
+    bench.bewaard_with_input(&args, "key: 4\n").ends(0);
+    std::fs::remove_dir_all(bench.file("log")).unwrap();
+    copy("yesterday", "log");
+    bench.bewaard(&["log", "verify"]).ends(4);
+    let refused = bench.bewaard(&["run"]);
+    assert!([4, 5].contains(&refused.code), "{}{}", refused.out, refused.err);
+    assert_eq!(bench.number("select count(*) from customers"), 40, "in doubt about the log nothing is purged");
+    bench.bewaard(&["log", "continue", "--lost-head", "--reason", "restored"]).ends(0);
+    bench.verified();
+    bench.bewaard(&["run"]).ends(3);
+    assert_eq!(bench.entries("log-continued").len(), 1);
+    bench.plan_and_approve();
+    bench.bewaard(&["run"]).ends(0);
+    assert_eq!(bench.number("select count(*) from customers"), 20);
+    bench.verified();
+}
+
+#[test]
+fn a_key_that_was_rotated_signs_on_and_the_old_one_vouches_for_it() {
+    let bench = bench();
+    bench.bewaard(&["init", "--write"]).ends(0);
+    bench.bewaard(&["key", "rotate", "--reason", "yearly"]).ends(0);
+    bench.plan_and_approve();
+    bench.bewaard(&["run"]).ends(0);
+    bench.verified();
+    let text = std::fs::read_to_string(bench.file("bewaard.toml")).unwrap();
+    assert!(text.contains("key = [\""), "both keys stand in the policy:\n{text}");
+}
+
+#[test]
+fn a_proof_of_one_record_convinces_a_stranger_and_of_no_other() {
+    let bench = bench();
+    bench.bewaard(&["init", "--write"]).ends(0);
+    bench.plan_and_approve();
+    bench.bewaard(&["run"]).ends(0);
+    let proof = bench.file("proof");
+    let proof = proof.to_str().unwrap();
+    bench.bewaard_with_input(&["log", "prove", "--rule", "old", "--output", proof], "2\n").ends(0);
+    let told = bench.bewaard(&["log", "verify", "--proof", proof]).ends(0);
+    assert!(told.out.contains("about the record"), "{}", told.out);
+    let entry = std::fs::read_to_string(bench.file("proof.entry")).unwrap();
+    bench.write("proof.entry", &entry.replace("erased", "failed"));
+    bench.bewaard(&["log", "verify", "--proof", proof]).ends(4);
+    bench.write("proof.entry", &entry);
+    let record = std::fs::read_to_string(bench.file("proof.record")).unwrap();
+    let key = serde_json::from_str::<serde_json::Value>(&record).unwrap()["record_key"].as_str().unwrap().to_string();
+    bench.write("proof.record", &record.replace(&key, &"0".repeat(64)));
+    bench.bewaard(&["log", "verify", "--proof", proof]).ends(4);
+}
