@@ -4,5 +4,7 @@
 #[path = "../support/bench.rs"]
 mod bench;
 
+mod commands;
 mod crash;
+mod hostile;
 mod purge;
