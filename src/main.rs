@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
+
 fn main() -> ExitCode {
     // A panic is a crash, in every build: every step on disk is written for that, and recovery settles it.
     std::panic::set_hook(Box::new(|info| {
@@ -14,12 +17,10 @@ fn main() -> ExitCode {
         ));
         std::process::abort();
     }));
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("BEWAARD_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
-        )
-        .with_writer(std::io::stderr)
-        .init();
+    // Only what we say ourselves: a driver's own lines may hold statements, and statements may hold values.
+    let level = std::env::var("BEWAARD_LOG").ok().and_then(|level| level.parse().ok());
+    let ours = Targets::new().with_target("bewaard", level.unwrap_or(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(ours);
+    tracing_subscriber::registry().with(lines).init();
     ExitCode::from(bewaard::cli::run())
 }
