@@ -100,7 +100,10 @@ fn a_batch_takes_as_long_at_the_end_of_a_run_as_at_its_beginning() {
     assert_eq!(told["runs"][0]["erased"], due);
     let (_, all) = *marks.last().unwrap();
     let reached = |bytes: u64| marks.iter().find(|(_, length)| *length >= bytes).unwrap().0;
-    let (first, last) = (reached(all * 3 / 10) - reached(all / 10), reached(all * 9 / 10) - reached(all * 7 / 10));
+    let (first, last) = (
+        reached(all * 3 / 10).saturating_sub(reached(all / 10)),
+        reached(all * 9 / 10).saturating_sub(reached(all * 7 / 10)),
+    );
     println!("{due} purges in {:.1} s; a fifth of them: early {first:?}, late {last:?}", start.elapsed().as_secs_f64());
     assert!(last < first * 2 + Duration::from_millis(500), "late batches are slower: {first:?}, then {last:?}");
     let (status, _, took) = measured(&bench, &["status", "--json"]);

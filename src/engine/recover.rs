@@ -14,7 +14,7 @@ use crate::audit::entry::Body;
 use crate::codes;
 use crate::connect::{Connector, Fate, Item, Presence};
 use crate::crash_point;
-use crate::domain::id::{BatchId, PartId};
+use crate::domain::id::{BatchId, PartId, RuleId, SystemId};
 use crate::domain::outcome::{Outcome, Tally};
 use crate::domain::rule::{Action, Part, Rule};
 use crate::state::inflight::{InFlight, InFlightError};
@@ -60,6 +60,19 @@ impl Engine {
         Ok(recovered)
     }
 
+    /// Settles what is still open on a system: a batch whose system was away when it was looked for, or went away in
+    /// the middle of this very run. Before that nothing else may touch its records, or one purge would count twice.
+    pub(super) async fn settle_waiting(&mut self, system: &SystemId) -> Result<(), EngineError> {
+        let rules = &self.loaded.policy.rules;
+        let here = |rule: &RuleId| rules.get(rule).is_some_and(|rule| rule.system == *system);
+        let open = self.view.open.iter().filter(|(_, open)| !open.unsettled && here(&open.rule));
+        let open: Vec<BatchId> = open.map(|(batch, _)| batch.clone()).collect();
+        for batch in open {
+            self.recover_batch(&batch).await?;
+        }
+        Ok(())
+    }
+
     async fn recover_batch(&mut self, batch: &BatchId) -> Result<Option<Tally>, EngineError> {
         let Some(open) = self.view.open.get(batch).cloned() else { return Ok(Some(Tally::default())) };
         let flight = match self.inflight.read(batch, self.ring()?) {
@@ -75,12 +88,7 @@ impl Engine {
         self.settle_batch(connector.as_ref(), batch).await.map(Some)
     }
 
-    fn freeze_beyond_settling(
-        &mut self,
-        batch: &BatchId,
-        rule: &crate::domain::id::RuleId,
-        count: u64,
-    ) -> Result<(), EngineError> {
+    fn freeze_beyond_settling(&mut self, batch: &BatchId, rule: &RuleId, count: u64) -> Result<(), EngineError> {
         let system = self.loaded.policy.rules.get(rule).map(|rule| rule.system.clone());
         self.record(&[
             Body::Finding {

@@ -91,18 +91,15 @@ impl Engine {
     /// Runs one rule, under the run lock and after recovery.
     pub async fn run(&mut self, rule: &Rule, progress: &dyn Progress) -> Result<RunReport, EngineError> {
         let connector = self.system(&rule.system)?;
-        if let Some((batch, _)) = self.view.open.iter().find(|(_, open)| open.rule == rule.id && !open.unsettled) {
-            return Err(EngineError::Refused(format!(
-                "{batch} of rule `{}` is not settled yet: until it is, nothing more of this rule is purged",
-                rule.id
-            )));
-        }
         let now = self.trusted_now(connector.as_ref()).await?;
         self.refresh_holds()?;
         if !connector.claim().await? {
             return Err(EngineError::BusyElsewhere(rule.system.clone()));
         }
-        let report = self.run_claimed(connector.as_ref(), rule, now, progress).await;
+        let report = match self.settle_waiting(&rule.system).await {
+            Ok(()) => self.run_claimed(connector.as_ref(), rule, now, progress).await,
+            Err(error) => Err(error),
+        };
         let released = connector.release().await;
         let report = report?;
         released?;

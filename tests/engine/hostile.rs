@@ -71,7 +71,7 @@ fn give(bench: &Bench, uid: u32) {
 fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is() {
-        assert!(start.elapsed() < Duration::from_secs(60), "in vain: {what}");
+        assert!(start.elapsed() < Duration::from_mins(1), "in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -327,7 +327,7 @@ fn root_becomes_the_owner_of_the_state_folder_and_others_are_refused() {
 fn waiting_run(bench: &Bench) -> (Child, Child) {
     let mut locker = Command::new("sqlite3");
     locker.arg(bench.file("shop.db")).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut locker = locker.spawn().expect("sqlite3 is there: apt install sqlite3");
+    let mut locker = locker.spawn().unwrap();
     {
         use std::io::{Read, Write};
         let stdin = locker.stdin.as_mut().unwrap();
@@ -464,7 +464,7 @@ fn hostile_names_and_texts_are_shown_and_never_obeyed() {
     let mut carried_out = 0;
     for name in HOSTILE {
         let sql_name = format!("\"{}\"", name.replace('"', "\"\""));
-        let text = serde_json::to_string(name).unwrap().replace("\\u", "\\u");
+        let text = serde_json::to_string(name).unwrap();
         let policy = format!(
             "[rule.old]\nabout = {text}\nsystem = \"shop\"\nrecords.table = {text}\nperson.email = {text}\n\
              since.column = \"day\"\nkeep = \"2 years\"\nbecause = {text}\nthen.delete = true\nlimits.share = \"100 %\"\n"

@@ -184,7 +184,7 @@ pub(crate) fn pause(bench: &Bench, point: &str, args: &[&str]) -> Paused {
 pub(crate) fn wait_until(what: &str, mut come: impl FnMut() -> bool) {
     let start = Instant::now();
     while !come() {
-        assert!(start.elapsed() < Duration::from_secs(60), "a minute passed, and not: {what}");
+        assert!(start.elapsed() < Duration::from_mins(1), "a minute passed, and not: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

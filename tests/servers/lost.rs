@@ -7,6 +7,7 @@ use crate::support::servers::{Kind, Server};
 on_both!(
     a_lost_answer_is_settled_within_the_run,
     a_lost_answer_of_a_server_that_stays_away_is_settled_by_the_next_run,
+    what_is_in_flight_on_a_system_is_settled_before_its_next_rule,
     a_server_that_was_killed_is_told_and_what_was_in_flight_is_settled_later,
     a_server_that_is_away_ends_the_run_and_the_ledger_knows_nothing,
 );
@@ -119,6 +120,24 @@ fn a_lost_answer_of_a_server_that_stays_away_is_settled_by_the_next_run(kind: Ki
     }
 }
 
+fn what_is_in_flight_on_a_system_is_settled_before_its_next_rule(kind: Kind) {
+    let proxy = Proxy::before(kind.shared().port);
+    // Rules run in the order of their names: `old` first.
+    let other = RULE.replace("rule.old", "rule.older").replace("keep = \"2 years\"", "keep = \"3 years\"");
+    let other = other.replace("table = \"customers\"", "table = \"suppliers\"");
+    let other = other.replace("children = [{ table = \"orders\", on = \"customer_id\" }]\n", "");
+    let moment = by_kind(kind, "datetime", "timestamp");
+    let schema = format!("{} create table suppliers (id int primary key, last_login {moment});", schema(kind));
+    let firm = Firm::behind(kind, proxy.port, &format!("{RULE}{other}"), &schema).approved();
+    proxy.cut(Cut::BeforeCommit, false);
+    proxy.refuse_then(1);
+    let said = firm.bewaard(&["run", "--json"]).ends(69);
+    let words = outcomes(&firm);
+    assert_eq!(words.get("not-done"), Some(&DUE), "{words:?} {}{}", said.out, said.err);
+    firm.bewaard(&["run"]).ends(0);
+    all_is_well(&firm, "two rules");
+}
+
 fn a_server_that_is_away_ends_the_run_and_the_ledger_knows_nothing(kind: Kind) {
     let (firm, proxy) = firm(kind, false);
     proxy.close();
@@ -133,7 +152,7 @@ fn a_server_that_is_away_ends_the_run_and_the_ledger_knows_nothing(kind: Kind) {
 }
 
 fn a_server_that_was_killed_is_told_and_what_was_in_flight_is_settled_later(kind: Kind) {
-    // A server of its own: it dies. It is not started again here; another test's proxy stands for its return.
+    // A server of its own, for it dies.
     let server: &'static Server = Box::leak(Box::new(Server::start(kind)));
     let firm = Firm::on(server, RULE, &schema(kind)).approved();
     let run = firm.paused_at("before-commit");

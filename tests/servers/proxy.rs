@@ -28,6 +28,8 @@ struct State {
     closed: AtomicBool,
     /// Whether to close for everybody at the cut.
     close_at_cut: AtomicBool,
+    /// So many new lines are refused behind the cut.
+    refusals: AtomicU32,
     cuts: AtomicU32,
     lines: Mutex<Vec<TcpStream>>,
 }
@@ -42,6 +44,7 @@ impl Proxy {
             cut: Mutex::new(None),
             closed: AtomicBool::new(false),
             close_at_cut: AtomicBool::new(false),
+            refusals: AtomicU32::new(0),
             cuts: AtomicU32::new(0),
             lines: Mutex::new(Vec::new()),
         });
@@ -49,7 +52,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming() {
                 let Ok(client) = client else { return };
-                if !shared.closed.load(Ordering::SeqCst) {
+                if !shared.closed.load(Ordering::SeqCst) && !shared.refuses() {
                     forward(&shared, client);
                 }
             }
@@ -61,6 +64,11 @@ impl Proxy {
     pub(crate) fn cut(&self, cut: Cut, and_stay_away: bool) {
         self.state.close_at_cut.store(and_stay_away, Ordering::SeqCst);
         *self.state.cut.lock().unwrap() = Some(cut);
+    }
+
+    /// Refuses so many new lines behind the cut.
+    pub(crate) fn refuse_then(&self, lines: u32) {
+        self.state.refusals.store(lines, Ordering::SeqCst);
     }
 
     /// How often it has cut.
@@ -80,6 +88,13 @@ impl Proxy {
 }
 
 impl State {
+    /// Whether this new line is one of those to be refused.
+    fn refuses(&self) -> bool {
+        let fewer = |left: u32| left.checked_sub(1);
+        self.cuts.load(Ordering::SeqCst) > 0
+            && self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).is_ok()
+    }
+
     fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         for line in self.lines.lock().unwrap().drain(..) {

@@ -88,8 +88,14 @@ fn tables(kind: Kind) -> Vec<Table> {
             )
         },
     ];
+    all.extend(tables_of_one(kind));
+    all
+}
+
+/// Keys of types that only one of the two has.
+fn tables_of_one(kind: Kind) -> Vec<Table> {
     match kind {
-        Kind::Mariadb => all.extend([
+        Kind::Mariadb => vec![
             table(
                 "binary",
                 "id binary(16) primary key, {seen}",
@@ -97,10 +103,10 @@ fn tables(kind: Kind) -> Vec<Table> {
                 "x'000102030405060708090a0b0c0d0eff'",
             ),
             table("caseless", "id varchar(20) collate utf8mb4_general_ci primary key, {seen}", "'Aap'", "'noot '"),
-            table("latin1", "id varchar(20) character set latin1 primary key, {seen}", "'é'", "'ë'"),
+            table("latin1", "id varchar(20) character set latin1 primary key, {seen}", "'é'", "'zë'"),
             table("unsigned", "id bigint unsigned primary key, {seen}", "18446744073709551615", "18446744073709551614"),
-        ]),
-        Kind::Postgres => all.extend([
+        ],
+        Kind::Postgres => vec![
             table("binary", "id bytea primary key, {seen}", "'\\x00ff'", "'\\x00fe'"),
             table("caseless", "id text collate caseless primary key, {seen}", "'Aap'", "'noot '"),
             table("citext-like", "id char(10) primary key, {seen}", "'x'", "'y'"),
@@ -110,9 +116,8 @@ fn tables(kind: Kind) -> Vec<Table> {
                 "'2020-01-01 00:00:00.000001+00'",
                 "'2020-01-01 00:00:00.000002+00'",
             ),
-        ]),
+        ],
     }
-    all
 }
 
 /// A text as TOML writes it.
@@ -190,7 +195,7 @@ fn refused(firm: &Firm, code: &str, count: &str) {
     firm.bewaard(&["init"]).ends(0);
     let check = firm.bewaard(&["check", "--json"]).ends(78).json();
     let faults = check["findings"].as_array().unwrap();
-    assert!(faults.iter().any(|one| one["code"] == code && one["severity"] == "error"), "{code}: {check}");
+    assert!(faults.iter().any(|one| one["code"] == code && one["severity"] == "fault"), "{code}: {check}");
     let run = firm.bewaard(&["run", "--json"]);
     assert_ne!(run.code, 0, "{}", run.out);
     assert_eq!(firm.count(count), before, "nothing went");

@@ -14,8 +14,14 @@ use crate::domain::value::Scalar;
 
 /// A statement that takes longer is ended by the server.
 pub(super) const STATEMENT_LIMIT: Duration = Duration::from_mins(15);
-/// A lock that is not given by then is given up: the site goes before us.
-pub(super) const LOCK_LIMIT: Duration = Duration::from_secs(10);
+/// A lock that is not given by then is given up: the site goes before us. Tests need not wait that long.
+pub(super) fn lock_limit() -> Duration {
+    #[cfg(feature = "crash-points")]
+    if let Some(seconds) = std::env::var("BEWAARD_LOCK_LIMIT").ok().and_then(|text| text.parse().ok()) {
+        return Duration::from_secs(seconds);
+    }
+    Duration::from_secs(10)
+}
 /// A connection that is not made by then is given up.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// A server that is silent for so long is gone: its own limit has passed.

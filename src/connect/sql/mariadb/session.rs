@@ -9,7 +9,7 @@ use mysql_async::{Conn, Opts, OptsBuilder, Params, SslOpts, Value};
 
 use super::faults;
 use super::text::translate;
-use crate::connect::sql::actor::{Answer, CONNECT_LIMIT, Driver, How, LOCK_LIMIT, STATEMENT_LIMIT, Words};
+use crate::connect::sql::actor::{Answer, CONNECT_LIMIT, Driver, How, STATEMENT_LIMIT, Words, lock_limit};
 use crate::connect::sql::engine::{FaultKind, Purpose, Row, SqlFault};
 use crate::connect::sql::tls::{Trust, system_roots};
 use crate::domain::policy::ServerAccess;
@@ -79,7 +79,7 @@ async fn greet(conn: &mut Conn) -> Result<Greeting, mysql_async::Error> {
 }
 
 fn set_up(mariadb: bool, purpose: Purpose) -> Vec<String> {
-    let lock = LOCK_LIMIT.as_secs();
+    let lock = lock_limit().as_secs();
     let mut all = vec![
         "SET NAMES utf8mb4".into(),
         // Strict for what we write; zero dates can be read and compared; backslashes and quotes as `text_literal` has them.

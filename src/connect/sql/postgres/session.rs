@@ -12,7 +12,7 @@ use sqlx::{
 
 use super::dialect::quoted;
 use super::faults;
-use crate::connect::sql::actor::{Answer, CONNECT_LIMIT, Driver, How, LOCK_LIMIT, STATEMENT_LIMIT, Words};
+use crate::connect::sql::actor::{Answer, CONNECT_LIMIT, Driver, How, STATEMENT_LIMIT, Words, lock_limit};
 use crate::connect::sql::engine::{FaultKind, Purpose, Row, SqlFault};
 use crate::connect::sql::tls::Trust;
 use crate::domain::policy::ServerAccess;
@@ -88,7 +88,7 @@ fn set_up(schema: &str, newer: bool, purpose: Purpose) -> String {
         ("client_min_messages", "error".into()),
         ("default_transaction_isolation", "'read committed'".into()),
         ("statement_timeout", STATEMENT_LIMIT.as_millis().to_string()),
-        ("lock_timeout", LOCK_LIMIT.as_millis().to_string()),
+        ("lock_timeout", lock_limit().as_millis().to_string()),
         ("idle_in_transaction_session_timeout", STATEMENT_LIMIT.as_millis().to_string()),
     ];
     if newer {
