@@ -314,3 +314,20 @@ fn rows_that_postgres_would_hide_are_refused_and_not_silently_fewer() {
     let firm = Firm::new(Kind::Postgres, &rule("old", "table = \"t\"", DELETE), &schema);
     refused(&firm, "B217", "select count(*) from t");
 }
+
+/// MariaDB sets such a column anew at each update of its row; the later part would then never be due.
+#[test]
+fn t19_on_mariadb_our_own_update_does_not_move_a_clock() {
+    let policy = "[rule.fields]\nsystem = \"shop\"\nrecords.table = \"people\"\nsince.column = \"changed\"\n\
+                  because = \"test\"\nlimits.share = \"100 %\"\n\
+                  [rule.fields.part.phone]\nkeep = \"2 years\"\nthen.anonymise.phone = \"null\"\n\
+                  [rule.fields.part.name]\nkeep = \"4 years\"\nthen.anonymise.name.fixed = \"[verwijderd]\"\n";
+    let schema = "create table people (id int primary key, name varchar(40), phone varchar(20), \
+                  changed timestamp not null default current_timestamp on update current_timestamp, index (changed)); \
+                  insert into people values (1, 'a', '06', '2023-11-01 10:00:00'), (2, 'b', '06', '2019-01-01 10:00:00');";
+    let firm = Firm::new(Kind::Mariadb, policy, schema).approved();
+    assert_eq!(firm.run_one(0)["anonymised"], 3);
+    assert_eq!(firm.count("select count(*) from people where phone is null"), 2);
+    assert_eq!(firm.count("select count(*) from people where year(changed) in (2023, 2019)"), 2, "the clocks stand");
+    firm.verified();
+}

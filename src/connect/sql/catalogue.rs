@@ -59,6 +59,9 @@ pub struct Column {
     pub generated: bool,
     /// At most so many characters; `None` where there is no limit, or for other kinds.
     pub max_chars: Option<u64>,
+    /// Whether the engine sets it to the present time at each update of its row (MariaDB's ON UPDATE
+    /// CURRENT_TIMESTAMP): our own anonymising must not move such a clock.
+    pub set_by_updates: bool,
     /// Its character set or collation, where the engine tells one.
     pub collation: Option<String>,
 }

@@ -75,6 +75,12 @@ fn needs_of(rule: &Rule, resolved: &Resolved, dialect: &dyn Dialect) -> Vec<Need
         if place == 0 {
             one.update.extend(resolved.touched.iter().map(|column| column.name.clone()));
         }
+        let writes = matches!(node.action, NodeAction::Anonymise(_)) || (place == 0 && !resolved.touched.is_empty());
+        if writes {
+            // Written as they are, so that our own update does not move them.
+            let kept = node.table.columns.iter().filter(|column| column.set_by_updates);
+            one.update.extend(kept.map(|column| column.name.clone()));
+        }
         out.push(one);
     }
     for source in resolved.sources.iter().filter_map(|source| source.link.as_ref()) {

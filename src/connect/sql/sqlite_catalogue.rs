@@ -88,6 +88,7 @@ async fn columns(
             max_chars: None,
             nullable: number(row, 2) == 0 && !in_key,
             generated: number(row, 4) >= 2,
+            set_by_updates: false,
             collation: None,
             ty,
         }

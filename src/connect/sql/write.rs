@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::catalogue::Column;
+use super::catalogue::{Column, Table};
 use super::children::{Below, ChildRow};
 use super::engine::{Session, Statement};
 use super::erase::{Done, Eraser, Halt, Intent, Settled};
@@ -272,7 +272,7 @@ impl Eraser<'_> {
                     Err(()) => return Err(Halt::Again(vec![(row.owner, Outcome::Failed)])),
                 }
             }
-            if !self.update(session, &node.table.name, &node.key, &row.key, &set).await? {
+            if !self.update(session, &node.table, &node.key, &row.key, &set).await? {
                 return Err(Halt::Mismatch);
             }
         }
@@ -300,7 +300,7 @@ impl Eraser<'_> {
     async fn update(
         &self,
         session: &mut dyn Session,
-        table: &TableName,
+        table: &Table,
         key_columns: &[Column],
         key: &Key,
         set: &[(&Column, Scalar)],
@@ -309,18 +309,23 @@ impl Eraser<'_> {
             return Ok(true);
         }
         let dialect = self.reader.dialect;
-        let assign: Vec<String> = set
+        let mut assign: Vec<String> = set
             .iter()
             .enumerate()
             .map(|(place, (column, _))| {
                 format!("{} = {}", dialect.name(&column.name), dialect.bound(place + 1, column))
             })
             .collect();
+        let written = |name: &str| set.iter().any(|(column, _)| column.name == name);
+        for column in table.columns.iter().filter(|column| column.set_by_updates && !written(&column.name)) {
+            let name = dialect.name(&column.name);
+            assign.push(format!("{name} = {name}"));
+        }
         let names: Vec<(String, &Column)> =
             key_columns.iter().map(|column| (dialect.name(&column.name), column)).collect();
         let text = format!(
             "UPDATE {} SET {} WHERE {}",
-            dialect.table(table),
+            dialect.table(&table.name),
             assign.join(", "),
             dialect.key_in(&names, 1, set.len() + 1)
         );
@@ -372,7 +377,7 @@ impl Eraser<'_> {
                     }
                 }
             }
-            if !self.update(session, &self.resolved().table.name, &self.resolved().key, &record.key, &set).await? {
+            if !self.update(session, &self.resolved().table, &self.resolved().key, &record.key, &set).await? {
                 return Err(Halt::Stop("the database wrote another number of records than the one that was locked"));
             }
             written.push((*item, done));

@@ -54,7 +54,7 @@ const HEAD: &str = "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.TABLE_TYPE, COALESCE(
      WHERE t.TABLE_SCHEMA = ?1t AND t.TABLE_NAME = ?2t";
 
 const COLUMNS: &str = "SELECT COLUMN_NAME, COLUMN_TYPE, DATA_TYPE, IS_NULLABLE, COALESCE(GENERATION_EXPRESSION, ''), \
-     CHARACTER_MAXIMUM_LENGTH, COLLATION_NAME \
+     CHARACTER_MAXIMUM_LENGTH, COLLATION_NAME, EXTRA \
      FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ?1t AND TABLE_NAME = ?2t ORDER BY ORDINAL_POSITION";
 
 const INDEXES: &str = "SELECT INDEX_NAME, COLUMN_NAME, NON_UNIQUE, SUB_PART, INDEX_TYPE \
@@ -107,6 +107,7 @@ fn column(row: &Row) -> Column {
         nullable: text(row, 3) == "YES",
         generated: !text(row, 4).is_empty(),
         max_chars: has_length.then(|| number(row, 5)),
+        set_by_updates: text(row, 7).to_ascii_lowercase().contains("on update"),
         collation: row.get(6).and_then(Scalar::as_text).map(String::from),
     }
 }

@@ -124,6 +124,7 @@ fn column(row: &Row) -> Column {
         nullable: !flag(row, 4),
         generated: flag(row, 5),
         max_chars,
+        set_by_updates: false,
         collation: row.get(7).and_then(Scalar::as_text).map(String::from),
     }
 }

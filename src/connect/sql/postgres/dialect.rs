@@ -169,6 +169,7 @@ mod tests {
             nullable: false,
             generated: false,
             max_chars: None,
+            set_by_updates: false,
             collation: None,
         }
     }
