@@ -1,7 +1,7 @@
 //! An order that arrives while its customer is being erased: at each window, with and without a foreign key.
 //!
 //! The living customer and the order survive together. The one window that remains without a foreign key, behind the
-//! last look at child rows, is documented (see the connector); with a foreign key the server itself closes it.
+//! last look at child rows, is described in `src/connect/sql/erase.rs`; with a foreign key the server itself closes it.
 
 use crate::firm::{Firm, by_kind};
 use crate::support::servers::Kind;
@@ -113,7 +113,7 @@ fn the_window_that_remains_without_a_foreign_key_leaves_the_order_alone(kind: Ki
         let run = firm.paused_at(window);
         firm.session().sql(NEW_ORDER);
         let said = run.go_on().ends(0).json();
-        // Documented: nothing on this server can see the order before COMMIT. Nothing but what was read went.
+        // As described there: nothing on this server can see the order before COMMIT. Nothing but what was read went.
         assert_eq!(said["runs"][0]["erased"], 10, "{window}");
         assert_eq!(what_is_there(&firm), [0, 1, 0, 0], "{window}: the order itself is not touched");
         the_others_went(&firm, window);
