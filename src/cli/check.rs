@@ -81,20 +81,25 @@ mod live {
             return seen.unreachable.push((system.clone(), error.to_string()));
         }
         seen.looked += 1;
-        // The rights of a rule that does not fit the live schema can't be named; its faults say why.
-        let mut fit = Vec::new();
+        // The rights of a rule that does not fit the live schema can't be named, and a right that it needs would look
+        // like one too many: rights are looked at when every rule fits.
+        let mut fit = true;
         for rule in rules {
             match connector.probe(rule).await {
                 Ok(probe) => {
-                    if !probe.findings.iter().any(|finding| finding.severity == Severity::Fault) {
-                        fit.push(*rule);
-                    }
+                    fit &= !probe.findings.iter().any(|finding| finding.severity == Severity::Fault);
                     seen.findings.extend(probe.findings);
                 }
-                Err(error) => seen.unreachable.push((system.clone(), error.to_string())),
+                Err(error) => {
+                    fit = false;
+                    seen.unreachable.push((system.clone(), error.to_string()));
+                }
             }
         }
-        match connector.probe_rights(&fit).await {
+        if !fit {
+            return;
+        }
+        match connector.probe_rights(rules).await {
             Ok(findings) => seen.findings.extend(findings),
             Err(error) => seen.unreachable.push((system.clone(), error.to_string())),
         }
