@@ -9,13 +9,14 @@ use serde::Serialize;
 
 use crate::domain::SEMANTICS;
 use crate::domain::digest::Digest;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Access, Policy};
 use crate::domain::rule::{Part, Rule};
 
 #[derive(Serialize)]
 struct Decides<'a> {
     rule: &'a str,
     system: &'a str,
+    place: Vec<String>,
     selection: &'a crate::domain::selection::Selection,
     person: Vec<(&'static str, &'a str)>,
     sources: &'a [crate::domain::selection::ClockSource],
@@ -29,6 +30,7 @@ pub fn policy_part(policy: &Policy, rule: &Rule) -> Result<Digest, serde_json::E
     let decides = Decides {
         rule: rule.id.as_str(),
         system: rule.system.as_str(),
+        place: policy.system_of(rule).map(|system| place(&system.access)).unwrap_or_default(),
         selection: &rule.selection,
         person: rule.person.iter().map(|(kind, field)| (kind.word(), field.as_str())).collect(),
         sources: &rule.sources,
@@ -37,6 +39,21 @@ pub fn policy_part(policy: &Policy, rule: &Rule) -> Result<Digest, serde_json::E
         year: (policy.year.month, policy.year.day),
     };
     Ok(Digest::of(&serde_json::to_vec(&decides)?))
+}
+
+/// Which database the policy names: another one always needs an approval, though it may hold the same keys and dates.
+fn place(access: &Access) -> Vec<String> {
+    let kind = access.kind().to_string();
+    match access {
+        Access::Sqlite(file) => vec![kind, file.path.clone()],
+        Access::Mariadb(server) | Access::Postgres(server) => vec![
+            kind,
+            server.socket.clone().unwrap_or_else(|| server.host.clone()),
+            server.port.to_string(),
+            server.database.clone(),
+            server.schema.clone().unwrap_or_default(),
+        ],
+    }
 }
 
 /// The live schema's part.

@@ -377,3 +377,14 @@ fn a_proof_of_one_record_convinces_a_stranger_and_of_no_other() {
     bench.write("proof.record", &record.replace(&key, &"0".repeat(64)));
     bench.bewaard(&["log", "verify", "--proof", proof]).ends(4);
 }
+
+#[test]
+fn another_database_with_the_same_keys_and_dates_waits_for_a_person() {
+    let bench = bench();
+    bench.approve_all();
+    let copied = std::process::Command::new("cp").arg(bench.file("shop.db")).arg(bench.file("live.db")).status();
+    assert!(copied.unwrap().success());
+    bench.change_policy("sqlite.path = \"shop.db\"", "sqlite.path = \"live.db\"");
+    let run = bench.bewaard(&["run", "--json"]).ends(3).json();
+    assert_eq!(run["runs"][0]["gate"], "needs-approval");
+}
