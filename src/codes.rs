@@ -184,6 +184,10 @@ codes! {
         "More is due than the rule's `share`, `max` or `change` allows, so nothing of it goes. A wrong rule or a wrong date looks just like this: look at `bewaard plan RULE --sample 20` first. If it is right, `bewaard approve PLAN --beyond LIMIT --reason TEXT` releases this one plan.";
     EMPTY_INTERSECTION = "B302", "a plan's records were all gone or changed when it ran",
         "The plan had records, and not one of them was still due when the run looked again. Something else purges the same table, or its clocks were all moved. `bewaard plan RULE` shows what is due now.";
+    WAITING = "B303", "a plan waits for a person",
+        "A rule is closed: it is new, decides otherwise than before, has looser limits, or is over them. Nothing of it goes until somebody decides, and what is due only grows older. It is told after 1, 7 and 14 days. `bewaard status --why RULE` prints the commands; a rule that is no longer wanted is taken out of the policy.";
+    LIMITS_RAISED = "B304", "a limit was raised since the approval",
+        "The approval was given for stricter limits than the policy has now, and a limit is what stops a mistake from becoming a mass deletion. Put the limit back, or approve the plan again; where a controller is declared, with the controller's signature.";
     // --- B4xx: log and keys ---
     LOG_WRITE = "B401", "the log can't be written",
         "A write or sync of the log failed, so nobody knows what is on the disk. Nothing is purged without a log: after an erase the process ends, and at its next start recovery settles what was in flight. Look for a full or failing disk (df, dmesg), mend it, and start again.";
@@ -248,6 +252,10 @@ codes! {
         "A batch was announced in the log, and its in-flight file is missing, altered or can't be opened, so nobody knows which records it was about. The rule is frozen. Find out from the system's own backups or logs, then say so: `bewaard settle BATCH --as gone|kept --reason TEXT`.";
     UNKNOWN_OUTCOME = "B502", "what became of some records is not known",
         "After a crash or a lost answer these records were found altered, or the system could not tell. They are not counted as purged. Look at them, then close it with `bewaard settle BATCH --as gone|kept --reason TEXT`.";
+    RECORDS_REFUSED = "B503", "the system refuses some records",
+        "These records are due, and the database does not let them go: a foreign key from a table that the rule does not name, a constraint on an anonymised field, a trigger that objects. They are tried again at each run and do not count against `per-run`. `bewaard check` often names the cause; the server's own log has the constraint's name.";
+    FIRST_BITE = "B504", "the first records were still there after they were erased",
+        "The first run after an approval purges a few records and looks for them again. They were found: something puts them back (a trigger, a synchronisation, a replica), or what was erased is not where the program reads. The rule is frozen before anything else goes. Find the cause, then `bewaard resume RULE --reason TEXT`.";
     // --- B6xx: the host and our own files ---
 }
 

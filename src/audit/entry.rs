@@ -15,6 +15,7 @@ use crate::domain::digest::Digest;
 use crate::domain::gate::Limit;
 use crate::domain::id::{ActorId, BatchId, HoldId, PartId, PlanId, RuleId, RunId, SystemId};
 use crate::domain::outcome::{Outcome, Pending, Tally};
+use crate::domain::rule::Limits;
 
 /// The version of the entry format that this program writes.
 pub const FORMAT: u32 = 1;
@@ -120,6 +121,9 @@ pub enum Body {
         /// The oldest day since which one has been due.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         oldest: Option<NaiveDate>,
+        /// The digest of what else the schema does when these go: triggers and foreign keys.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        effects: Option<Digest>,
     },
     /// A person approved a plan, and with it later plans of the same decision digest within the limits.
     Approved {
@@ -139,6 +143,9 @@ pub enum Body {
         note: Digest,
         /// `person`, or `unchanged-set` when the rule re-opened by itself.
         basis: String,
+        /// The rule's limits then: a looser one needs an approval of its own.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        limits: Option<Limits>,
     },
     /// A plan was refused, or a rule or system was frozen.
     Refused {
@@ -238,7 +245,7 @@ pub enum Body {
         run: RunId,
         /// The rule.
         rule: RuleId,
-        /// `done`, `paced`, `stopped`, `failed`.
+        /// `done`, `paced`, `first-bite`, `stopped`, `failed`.
         how: String,
         /// Outcomes, counted.
         tally: Tally,

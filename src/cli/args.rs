@@ -69,7 +69,10 @@ pub(super) enum Command {
     /// Say of a batch that nothing could settle whether its records are gone or kept
     #[cfg(feature = "systems")]
     Settle(Settle),
-    /// End the freeze of a rule or a system
+    /// Stop all purging, now; only `resume` ends it
+    #[cfg(feature = "systems")]
+    Pause(Pause),
+    /// End a pause, or the freeze of a rule or a system
     #[cfg(feature = "systems")]
     Resume(Resume),
     /// The due ledger: what is past its term, and what stands in the way
@@ -340,12 +343,28 @@ pub(super) enum VerdictWord {
 #[cfg(feature = "systems")]
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A rule or system is frozen when bewaard met something that a person must look at: `bewaard status --why RULE`\n\
-                  says what. Mend that first.\n\nExample: bewaard resume invoices --reason \"column is back\""
+    after_help = "A run that is going on stops between two batches, within a second or with the batch that is in the database; every\n\
+                  later run refuses (exit code 3) until a person resumes. When the log can't be written the same is done by\n\
+                  an empty file `pause` in the state folder, and a single process is paused by the signal SIGUSR1.\n\n\
+                  Example: bewaard pause --reason \"the import of 3 May goes wrong\""
 )]
+pub(super) struct Pause {
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Without a name it ends the pause of `bewaard pause`.\n\
+                  A rule or system is frozen when bewaard met something that a person must look at: `bewaard status --why RULE`\n\
+                  says what. Mend that first.\n\n\
+                  Examples:\n  \
+                    bewaard resume --reason \"the import is right again\"\n  \
+                    bewaard resume invoices --reason \"column is back\"")]
 pub(super) struct Resume {
     /// A rule: a [rule.NAME] of the policy
-    #[arg(value_name = "RULE", required_unless_present_any = ["system", "all"])]
+    #[arg(value_name = "RULE")]
     pub(super) rule: Option<String>,
     /// A system instead: a [system.NAME] of the policy
     #[arg(long, value_name = "NAME")]

@@ -21,6 +21,8 @@ mod input;
 #[cfg(feature = "systems")]
 mod key;
 #[cfg(feature = "systems")]
+mod pause;
+#[cfg(feature = "systems")]
 mod plan;
 #[cfg(feature = "systems")]
 mod progress;
@@ -130,7 +132,7 @@ impl From<crate::engine::EngineError> for Failure {
             E::Connect(at) if at.unreachable => exit::UNREACHABLE,
             E::Log(_) | E::Read(_) | E::Key(_) | E::Time(_) | E::Holds(_) => exit::UNSAFE,
             E::Busy(_) | E::BusyElsewhere(_) => exit::BUSY,
-            E::Refused(_) => exit::WAITS,
+            E::Refused(_) | E::Paused => exit::WAITS,
             E::NoSuch(_) => exit::USAGE,
             E::Stopped => exit::DONE,
             E::Connect(_) | E::InFlight(_) | E::Io { .. } | E::NotInitialised(_) | E::NotOurs { .. } | E::Json(_) => {
@@ -201,7 +203,8 @@ fn dispatch_systems(config: &Path, command: &Command, out: Out) -> Ended {
         Command::Run(wish) => run::run(config, wish, out),
         Command::Hold(wish) => hold::run(config, wish, out),
         Command::Settle(wish) => settle::settle(config, wish, out),
-        Command::Resume(wish) => settle::resume(config, wish, out),
+        Command::Pause(wish) => pause::pause(config, wish, out),
+        Command::Resume(wish) => pause::resume(config, wish, out),
         Command::Status(wish) => status::run(config, wish, out),
         Command::Key(wish) => key::run(config, wish, out),
         Command::Check(_) | Command::Test(_) | Command::Explain(_) | Command::Generate(_) | Command::Log(_) => {

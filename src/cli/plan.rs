@@ -48,6 +48,7 @@ pub(super) fn run(config: &Path, wish: &Plan, out: Out) -> Ended {
     block_on(async move {
         let watcher = Watcher::new();
         engine.note_policy()?;
+        super::run::tell_waiting(&engine.escalate(crate::now::now())?, out)?;
         let (mut planned, mut failures, mut code) = (Vec::new(), Vec::new(), exit::DONE);
         let moment = engine.moment(crate::now::now());
         let how = PlanWish { at: wish.at, sample: wish.sample.unwrap_or(0), look: wish.sample.is_some() };

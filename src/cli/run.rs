@@ -8,9 +8,11 @@ use super::plan::chosen;
 use super::runtime::{Watcher, block_on};
 use super::{Ended, Failure, exit, load};
 use crate::domain::gate::Gate;
+use crate::domain::id::RuleId;
+use crate::domain::outcome::Outcome;
 use crate::domain::rule::Rule;
 use crate::engine::recover::Recovered;
-use crate::engine::run::{RunEnd, RunReport};
+use crate::engine::run::{RunEnd, RunReport, Started};
 use crate::engine::{Engine, EngineError};
 use crate::report::json::{SCHEMA, gate_words};
 use crate::report::words::{count, number};
@@ -24,6 +26,7 @@ pub(super) fn run(config: &Path, wish: &Run, out: Out) -> Ended {
     let rules = chosen(&engine, &wish.rules)?;
     block_on(async move {
         engine.note_policy()?;
+        tell_waiting(&engine.escalate(crate::now::now())?, out)?;
         let recovered = engine.recover().await?;
         tell_recovery(&recovered, out)?;
         let watcher = Watcher::new();
@@ -32,7 +35,7 @@ pub(super) fn run(config: &Path, wish: &Run, out: Out) -> Ended {
             if watcher.stopped() {
                 break;
             }
-            let done = engine.run(rule, &watcher).await;
+            let done = engine.run(rule, Started::ByPerson, &watcher).await;
             watcher.clear();
             code = exit::worst(code, tell(rule, done, &mut told, out)?);
         }
@@ -40,17 +43,30 @@ pub(super) fn run(config: &Path, wish: &Run, out: Out) -> Ended {
             out.remark(format!("bewaard: {trouble}"))?;
             code = exit::worst(code, exit::FAILED);
         }
+        if engine.is_paused() {
+            out.remark("paused: nothing more is purged until `bewaard resume --reason \"...\"`")?;
+            code = exit::worst(code, exit::WAITS);
+        }
         if watcher.stopped() {
             out.remark("stopped by you, between two batches; the next `bewaard run` goes on where this one was")?;
         }
         if out.json {
             out.value(&serde_json::json!({
                 "schema": SCHEMA, "runs": told, "stopped": watcher.stopped(), "recovered": recovered.settled.len(),
-                "beyond_settling": recovered.beyond.len(),
+                "beyond_settling": recovered.beyond.len(), "paused": engine.is_paused(),
             }))?;
         }
         Ok(code)
     })
+}
+
+/// Plans that have been waiting for a person for too long.
+pub(super) fn tell_waiting(waiting: &[(RuleId, u64)], out: Out) -> Result<(), Failure> {
+    for (rule, days) in waiting {
+        let days = count(*days, "day", "days");
+        out.remark(format!("rule `{rule}` has been waiting for a person for {days}: `bewaard status --why {rule}`"))?;
+    }
+    Ok(())
 }
 
 fn tell_recovery(recovered: &Recovered, out: Out) -> Result<(), Failure> {
@@ -81,6 +97,10 @@ fn tell(
         Err(error @ (EngineError::Log(_) | EngineError::Read(_) | EngineError::Key(_) | EngineError::Holds(_))) => {
             return Err(error.into());
         }
+        Err(EngineError::Paused) => {
+            told.push(serde_json::json!({ "rule": rule.id.as_str(), "how": "waiting", "gate": "paused" }));
+            return Ok(exit::WAITS);
+        }
         Err(EngineError::Stopped) => {
             told.push(serde_json::json!({ "rule": rule.id.as_str(), "how": "stopped" }));
             return Ok(exit::DONE);
@@ -98,25 +118,28 @@ fn tell(
         told.push(run_json(&report));
     } else {
         out.line(run_line(&report))?;
-        if report.how == RunEnd::Waiting {
+        if report.how == RunEnd::Waiting || matches!(report.gate, Gate::Frozen { .. }) {
             out.line(format!("  {}", text::gate_line(&report.plan, &report.gate)))?;
         }
         if let Some(error) = &report.failure {
             out.remark(format!("bewaard: {error}"))?;
         }
     }
+    let refused = report.tally.of(Outcome::Failed) > 0;
     Ok(match (report.how, &report.failure) {
         (RunEnd::Waiting, _) => exit::WAITS,
+        (RunEnd::Failed, _) if matches!(report.gate, Gate::Frozen { .. }) => exit::WAITS,
         (_, Some(error)) if error.unreachable => exit::UNREACHABLE,
         (RunEnd::Failed, _) => exit::FAILED,
-        (RunEnd::Done | RunEnd::Paced | RunEnd::Stopped, _) => exit::DONE,
+        _ if refused => exit::FAILED,
+        (RunEnd::Done | RunEnd::Paced | RunEnd::FirstBite | RunEnd::Observed | RunEnd::Stopped, _) => exit::DONE,
     })
 }
 
 fn run_line(report: &RunReport) -> String {
     let rule = &report.plan.rule;
     match report.how {
-        RunEnd::Waiting if matches!(report.gate, Gate::NeedsApproval) => {
+        RunEnd::Waiting if matches!(report.gate, Gate::NeedsApproval { .. }) => {
             format!("{rule}: {} due, not purged", number(report.plan.survey.due))
         }
         RunEnd::Waiting => format!("{rule}: {} due, NOT purged", number(report.plan.survey.due)),
@@ -127,6 +150,15 @@ fn run_line(report: &RunReport) -> String {
             text::tally(&report.tally),
             count(report.left, "record is left", "records are left")
         ),
+        RunEnd::FirstBite if report.run.is_none() => format!("{rule}: waits an hour after the first bite"),
+        RunEnd::FirstBite => format!(
+            "{rule}: {}, the first bite; {} for the runs after it",
+            text::tally(&report.tally),
+            count(report.left, "record is left", "records are left")
+        ),
+        RunEnd::Observed => {
+            format!("{rule}: {} due; only observed (mode = \"observe\"), nothing purged", number(report.left))
+        }
         RunEnd::Stopped => format!("{rule}: {}; stopped between two batches", text::tally(&report.tally)),
         RunEnd::Failed => format!("{rule}: {}; FAILED", text::tally(&report.tally)),
     }

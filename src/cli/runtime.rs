@@ -4,6 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::progress::Line;
 use super::{Failure, exit};
 use crate::engine::survey::Progress;
@@ -21,27 +23,18 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 pub(super) struct Watcher {
     line: Line,
     stop: Arc<AtomicBool>,
+    pause: Arc<AtomicBool>,
 }
 
 impl Watcher {
-    /// Watches for SIGINT and SIGTERM: the batch is finished, then the run ends.
+    /// Watches for SIGINT and SIGTERM (the batch is finished, then the run ends) and for SIGUSR1 (everything is
+    /// paused).
     pub(super) fn new() -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stop);
-        tokio::spawn(async move {
-            use tokio::signal::unix::{SignalKind, signal};
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
-                return;
-            };
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            flag.store(true, Ordering::SeqCst);
-        });
-        Self { line: Line::new(), stop }
+        let [stop, pause] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        raise_at(SignalKind::interrupt(), &stop);
+        raise_at(SignalKind::terminate(), &stop);
+        raise_at(SignalKind::user_defined1(), &pause);
+        Self { line: Line::new(), stop, pause }
     }
 
     /// Whether a stop was asked for.
@@ -55,11 +48,25 @@ impl Watcher {
     }
 }
 
+/// Raises the flag at the first signal of this kind.
+fn raise_at(kind: SignalKind, flag: &Arc<AtomicBool>) {
+    // Where no handler can be set the signal ends the process, which is a stop as well.
+    let Ok(mut signals) = signal(kind) else { return };
+    let flag = Arc::clone(flag);
+    tokio::spawn(async move {
+        signals.recv().await;
+        flag.store(true, Ordering::SeqCst);
+    });
+}
+
 impl Progress for Watcher {
     fn at(&self, what: &str, done: u64, of: u64) {
         self.line.say(&format!("{what}: {} of {}", words::number(done), words::number(of)));
     }
     fn stop(&self) -> bool {
         self.stopped()
+    }
+    fn pause(&self) -> bool {
+        self.pause.load(Ordering::SeqCst)
     }
 }

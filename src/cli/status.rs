@@ -43,12 +43,19 @@ fn sentence(headline: &Headline) -> String {
             format!("UNKNOWN: {} could not be read", names.join(", "))
         }
         Headline::Stopped(why) => format!("STOPPED: {why}"),
-        Headline::Overdue { days, records: n, waiting } => {
+        Headline::Overdue { days, records: n, waiting, observing } => {
             let mut text =
                 format!("oldest record past its term: {} ({})", count(days.unsigned_abs(), "day", "days"), records(*n));
-            if !waiting.is_empty() {
-                let names: Vec<String> = waiting.iter().map(ToString::to_string).collect();
-                text.push_str(&format!("; waiting for approval: {}", names.join(", ")));
+            let names: Vec<String> = waiting.iter().map(|(rule, days)| waits(rule, *days)).collect();
+            match waiting.iter().map(|(_, days)| *days).max() {
+                // What waits longest for a person is said first.
+                Some(1..) => text = format!("WAITING for a person: {}; {text}", names.join(", ")),
+                Some(0) => text.push_str(&format!("; waiting for approval: {}", names.join(", "))),
+                None => {}
+            }
+            if *observing > 0 {
+                let rules = count(*observing as u64, "rule only observes", "rules only observe");
+                text.push_str(&format!("; {rules} and will purge nothing"));
             }
             text
         }
@@ -60,6 +67,10 @@ fn sentence(headline: &Headline) -> String {
         }
         Headline::Green => "oldest record past its term: 0 days".into(),
     }
+}
+
+fn waits(rule: &RuleId, days: u64) -> String {
+    if days == 0 { rule.to_string() } else { format!("{rule} (for {})", count(days, "day", "days")) }
 }
 
 fn headline_word(headline: &Headline) -> &'static str {
@@ -77,6 +88,8 @@ fn state(one: &Standing) -> String {
     match (&one.read, &one.frozen, one.approved) {
         (Err(_), _, _) => "not read".into(),
         (Ok(_), Some(code), _) => format!("FROZEN ({code})"),
+        (Ok(_), None, true) if one.observes => "observes".into(),
+        (Ok(_), None, true) if !one.raised.is_empty() => format!("limit raised ({})", one.raised.join(", ")),
         (Ok(_), None, true) if !one.over.is_empty() => format!("over its limit ({})", limit_words(&one.over)),
         (Ok(_), None, true) => "approved".into(),
         (Ok(_), None, false) => match &one.waiting {
@@ -140,10 +153,11 @@ fn status_json(engine: &Engine, found: &Ledger, headline: &Headline) -> serde_js
                 "of": survey.map(|survey| survey.of),
                 "oldest_days": survey.and_then(|survey| survey.oldest_days(found.today)),
                 "kept": survey.map(|survey| Kept::from(&survey.kept)),
-                "purged": one.purged, "approved": one.approved, "frozen": one.frozen,
+                "purged": one.purged, "approved": one.approved, "frozen": one.frozen, "raised": one.raised,
+                "mode": if one.observes { "observe" } else { "enforce" },
                 "over": one.over.iter().map(|limit| limit.word()).collect::<Vec<_>>(),
                 "waiting": one.waiting.map(|(plan, since)| serde_json::json!({
-                    "plan": plan.to_string(), "since": since.to_rfc3339(),
+                    "plan": plan.to_string(), "since": since.to_rfc3339(), "days": one.waiting_days,
                 })),
             })
         })
@@ -188,7 +202,7 @@ fn reasons(found: &Ledger, one: &Standing, started: bool) -> (String, Vec<String
     let plan = one.waiting.map_or_else(|| "PLAN".into(), |(plan, _)| short(&plan));
     match (started, found.paused, &one.read, &one.frozen) {
         (false, ..) => ("there is no log yet".to_string(), vec!["bewaard init".to_string()]),
-        (_, true, ..) => ("purging is paused".into(), vec!["bewaard resume --all --reason \"...\"".into()]),
+        (_, true, ..) => ("purging is paused".into(), vec!["bewaard resume --reason \"...\"".into()]),
         (_, _, Err(why), _) => (why.clone(), vec!["bewaard check".into()]),
         (_, _, Ok(_), Some(code)) => {
             let settle =
@@ -204,6 +218,15 @@ fn reasons(found: &Ledger, one: &Standing, started: bool) -> (String, Vec<String
             commands.push(format!("bewaard run {name}"));
             (format!("nobody has approved what it decides now ({} due)", number(survey.due)), commands)
         }
+        (_, _, Ok(_), None) if !one.raised.is_empty() => {
+            let why = format!("limits were raised since the approval ({})", one.raised.join(", "));
+            let commands = vec![
+                format!("bewaard plan {name}"),
+                "bewaard approve PLAN --reason \"...\"".into(),
+                format!("bewaard run {name}"),
+            ];
+            (why, commands)
+        }
         (_, _, Ok(survey), None) if !one.over.is_empty() => {
             let beyond: Vec<String> = one.over.iter().map(|limit| format!("--beyond {}", limit.word())).collect();
             let why = format!("{} due is over its limit ({})", number(survey.due), limit_words(&one.over));
@@ -213,6 +236,10 @@ fn reasons(found: &Ledger, one: &Standing, started: bool) -> (String, Vec<String
                 format!("bewaard run {name}"),
             ];
             (why, commands)
+        }
+        (_, _, Ok(survey), None) if one.observes => {
+            let why = format!("it only observes; {} due", number(survey.due));
+            (why, vec!["take `mode = \"observe\"` out of the policy".into(), format!("bewaard run {name}")])
         }
         (_, _, Ok(survey), None) if survey.due > 0 => {
             (format!("nothing stands in its way; {} due", number(survey.due)), vec![format!("bewaard run {name}")])

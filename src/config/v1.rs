@@ -5,7 +5,7 @@ mod rule;
 use super::shape::Kind::{Any, Count, Flag, List, Named, Table, Text, Word};
 use super::shape::{Key, Kind, Shape};
 
-pub(super) use rule::{PERIODS, PROTECT, RECIPES, RECORDS, RULE};
+pub(super) use rule::{MODES, PERIODS, PROTECT, RECIPES, RECORDS, RULE};
 
 const fn key(name: &'static str, kind: Kind, about: &'static str, example: &'static str) -> Key {
     Key { name, kind, about, example, required: false }
@@ -35,6 +35,12 @@ pub(super) static FILE: Shape = Shape {
             Text,
             "The first day of the financial year, month and day.",
             "financial-year = \"07-01\"",
+        ),
+        key(
+            "mode",
+            Word(&MODES),
+            "\"observe\": every rule plans and reports as if, and nothing is purged.",
+            "mode = \"observe\"",
         ),
         key("state", Table(&STATE), "Our own files that are not the log.", "state.path = \"/var/lib/bewaard\""),
         key("log", Table(&LOG), "The log of purges.", "log.path = \"/var/lib/bewaard/log\""),

@@ -116,6 +116,9 @@ pub struct Probe {
     /// The facts of the live schema that the rule touches, in a canonical text: columns with types, keys, foreign
     /// keys and triggers concerned. It enters the decision digest.
     pub facts: String,
+    /// Those of the facts that say what else happens when a record goes (triggers, foreign keys): when they change, a
+    /// person must look, though the same records are due.
+    pub effects: String,
     /// What is wrong or worth knowing.
     pub findings: Vec<Finding>,
 }

@@ -48,6 +48,7 @@ fn rule(parts: Vec<Part>) -> Rule {
         parts,
         limits: Limits::default(),
         schedule: None,
+        mode: crate::domain::rule::Mode::Enforce,
     }
 }
 

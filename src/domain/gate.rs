@@ -39,7 +39,10 @@ pub enum Gate {
     /// It may run.
     Open,
     /// It waits for a person's approval.
-    NeedsApproval,
+    NeedsApproval {
+        /// Limits that were raised since the last approval, by their keys; where it is nothing else that waits.
+        raised: Vec<String>,
+    },
     /// It is over these limits and goes only by `approve PLAN --beyond ...`.
     Refused {
         /// Which.
@@ -50,6 +53,8 @@ pub enum Gate {
         /// Why, without a value or a name of a person.
         why: String,
     },
+    /// Everything is paused: somebody must `resume`.
+    Paused,
     /// A look into another day or another policy; nothing can be approved.
     Preview,
 }
@@ -87,7 +92,7 @@ mod tests {
 
     #[test]
     fn limits_refuse_what_is_over_them_and_nothing_else() {
-        let limits = Limits { per_run: 1, share: Some(10_000), max: Some(50), change: Some(3) };
+        let limits = Limits { per_run: 1, share: Some(10_000), max: Some(50), change: Some(3), ..Limits::default() };
         assert_eq!(over_limits(&limits, &survey(10, 100), &[]), []);
         assert_eq!(over_limits(&limits, &survey(11, 100), &[]), [Limit::Share]);
         assert_eq!(over_limits(&limits, &survey(51, 1000), &[]), [Limit::Max]);

@@ -75,6 +75,9 @@ pub struct Plan {
     pub decision: Digest,
     /// The part of it that the live schema and [`super::SEMANTICS`] make.
     pub schema: Digest,
+    /// The digest of what else the schema does when these go: triggers and foreign keys.
+    #[serde(default)]
+    pub effects: Option<Digest>,
     /// The cut-off day.
     pub cutoff: NaiveDate,
     /// The digest of the sorted set of commitments.

@@ -29,6 +29,20 @@ pub struct Rule {
     pub limits: Limits,
     /// When it runs, as cron writes it, in the policy's zone. `None`: only by hand.
     pub schedule: Option<String>,
+    /// Whether it purges, or only reports what it would purge.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+/// Whether a rule purges.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// What is due goes.
+    #[default]
+    Enforce,
+    /// Everything is planned, approved and reported as if, and nothing goes.
+    Observe,
 }
 
 /// The whole record or some of its fields, the grounds to keep it, and what then becomes of it.
@@ -112,6 +126,15 @@ pub struct Limits {
     pub max: Option<u64>,
     /// At most this many times the largest of the last five settled plans may be due.
     pub change: Option<u64>,
+    /// Records of the first run after a person opened the gate: they go alone and are looked for before any other
+    /// goes. 0: no such bite.
+    #[serde(default = "first_bite")]
+    pub first_bite: u64,
+}
+
+/// The first bite where a policy says nothing of it.
+const fn first_bite() -> u64 {
+    10
 }
 
 /// One hundred per cent in the unit of [`Limits::share`].
@@ -119,7 +142,28 @@ pub const WHOLE_SHARE: u64 = 100_000;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { per_run: 10_000, share: Some(WHOLE_SHARE / 10), max: None, change: None }
+        Self { per_run: 10_000, share: Some(WHOLE_SHARE / 10), max: None, change: None, first_bite: first_bite() }
+    }
+}
+
+impl Limits {
+    /// The limits that are looser than those that a person approved, by their keys in TOML.
+    pub fn raised_over(&self, approved: &Self) -> Vec<&'static str> {
+        let looser = |now: Option<u64>, before: Option<u64>| match (now, before) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(now), Some(before)) => now > before,
+        };
+        // No bite at all is the loosest.
+        let bite = |bite: u64| (bite > 0).then_some(bite);
+        let all = [
+            ("per-run", self.per_run > approved.per_run),
+            ("share", looser(self.share, approved.share)),
+            ("max", looser(self.max, approved.max)),
+            ("change", looser(self.change, approved.change)),
+            ("first-bite", looser(bite(self.first_bite), bite(approved.first_bite))),
+        ];
+        all.into_iter().filter(|(_, raised)| *raised).map(|(name, _)| name).collect()
     }
 }
 
@@ -127,5 +171,29 @@ impl Rule {
     /// The part for the whole record.
     pub fn record_part(&self) -> Option<&Part> {
         self.parts.iter().find(|part| part.is_record())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_raised_when_more_may_go_than_before() {
+        let approved = Limits { per_run: 100, share: Some(10_000), max: Some(50), change: None, first_bite: 10 };
+        let raised = |change: fn(&mut Limits)| {
+            let mut now = approved.clone();
+            change(&mut now);
+            now.raised_over(&approved)
+        };
+        assert_eq!(raised(|_| {}), [""; 0]);
+        assert_eq!(raised(|now| now.per_run = 99), [""; 0]);
+        assert_eq!(raised(|now| now.per_run = 101), ["per-run"]);
+        assert_eq!(raised(|now| now.share = Some(10_001)), ["share"]);
+        assert_eq!(raised(|now| now.share = None), ["share"]);
+        assert_eq!(raised(|now| now.max = None), ["max"]);
+        assert_eq!(raised(|now| now.change = Some(3)), [""; 0], "a limit that was not there is stricter");
+        assert_eq!(raised(|now| now.first_bite = 0), ["first-bite"], "no bite is the loosest");
+        assert_eq!(raised(|now| now.first_bite = 5), [""; 0]);
     }
 }

@@ -4,13 +4,14 @@ use super::decision::{decision, policy_part};
 use super::signature::{self, SignatureError};
 use super::{Engine, EngineError};
 use crate::audit::entry::{Body, By, Method};
+use crate::codes;
 use crate::domain::decide::Moment;
 use crate::domain::digest::Digest;
 use crate::domain::gate::{Limit, over_limits};
 use crate::domain::id::{ActorId, PlanId};
 use crate::domain::plan::Plan;
 use crate::domain::policy::Role;
-use crate::domain::rule::{Action, Rule};
+use crate::domain::rule::{Action, Limits, Rule};
 
 /// How an approval is to be given.
 #[derive(Debug, Clone)]
@@ -68,6 +69,7 @@ impl Engine {
             }
         }
         let words: Vec<&str> = beyond.iter().map(|limit| limit.word()).collect();
+        lines.push(format!("limits: {}", limit_words(&rule.limits)));
         lines.push(format!("beyond: {}", if words.is_empty() { "nothing".into() } else { words.join(", ") }));
         lines.push(format!("decision: {}", plan.decision));
         lines.push(format!("set: {}", plan.set));
@@ -104,7 +106,7 @@ impl Engine {
         let (method, by) = self.method(wish)?;
         let reason = wish.reason.clone().unwrap_or_default();
         let note = self.keep_note(&reason)?;
-        self.record(&[Body::Approved {
+        let mut bodies = vec![Body::Approved {
             plan: plan.id,
             rule: rule.id.clone(),
             decision: plan.decision,
@@ -113,7 +115,10 @@ impl Engine {
             by,
             note,
             basis: "person".into(),
-        }])?;
+            limits: Some(rule.limits.clone()),
+        }];
+        bodies.extend(self.finding_closed(&rule, codes::WAITING));
+        self.record(&bodies)?;
         let history = self.view.history.get(&rule.id).map_or(&[][..], Vec::as_slice);
         let mut still_over = over_limits(&rule.limits, &plan.survey, history);
         still_over.retain(|limit| !wish.beyond.contains(limit));
@@ -126,7 +131,11 @@ impl Engine {
         let plan = self.view.plans.get(&wish.plan);
         let gate = plan.and_then(|plan| self.view.gate_of(&plan.rule));
         let same = matches!((plan, gate), (Some(plan), Some((_, open, _))) if plan.decision == open.decision);
-        let weighty = !same || !wish.beyond.is_empty();
+        let raised = match (plan.map(|plan| self.rule(&plan.rule)), gate) {
+            (Some(Ok(rule)), Some((_, _, approval))) => !super::plan::raised(rule, approval).is_empty(),
+            _ => false,
+        };
+        let weighty = !same || raised || !wish.beyond.is_empty();
         match &wish.signature {
             Some(armoured) => {
                 let text = self.plan_text(&wish.plan, &wish.beyond)?;
@@ -162,13 +171,16 @@ impl Engine {
     }
 
     /// When only the live schema or SEMANTICS changed, the gate re-opens by itself if the new decision gives exactly
-    /// the set of the last approved plan, less what was purged since, and that is not empty.
+    /// the set of the last approved plan, less what was purged since, that is not empty, and nothing else happens when
+    /// these records go than before: a new trigger or foreign key needs a person.
     pub(super) async fn reopen_by_itself(&mut self, rule: &Rule, plan: &Plan) -> Result<(), EngineError> {
-        let Some((id, fact, _)) = self.view.gate_of(&rule.id).map(|(id, fact, a)| (id, fact.clone(), a.clone())) else {
+        let gate = self.view.gate_of(&rule.id);
+        let Some((id, fact, approval)) = gate.map(|(id, fact, approval)| (id, fact.clone(), approval.clone())) else {
             return Ok(());
         };
         let text_is_same = decision(&policy_part(&self.loaded.policy, rule)?, &fact.schema) == fact.decision;
-        if fact.decision == plan.decision || !text_is_same {
+        let same_effects = fact.effects.is_some() && fact.effects == plan.effects;
+        if fact.decision == plan.decision || !text_is_same || !same_effects {
             return Ok(());
         }
         let Ok(before) = self.open_set(&id, &fact.set) else { return Ok(()) };
@@ -191,8 +203,21 @@ impl Engine {
             by: self.by.clone(),
             note,
             basis: "unchanged-set".into(),
+            limits: approval.limits,
         }])
     }
+}
+
+/// A rule's limits in one line, for the text that a person signs.
+fn limit_words(limits: &Limits) -> String {
+    let mut words = vec![format!("at most {} in a run", limits.per_run)];
+    if let Some(share) = limits.share {
+        words.push(format!("{}.{:03} % of all records", share / 1000, share % 1000));
+    }
+    words.extend(limits.max.map(|max| format!("{max} due")));
+    words.extend(limits.change.map(|times| format!("{times} times the plans before")));
+    words.push(format!("first bite {}", limits.first_bite));
+    words.join(", ")
 }
 
 /// A plan's id as a person types it.

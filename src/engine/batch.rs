@@ -38,6 +38,10 @@ pub(super) struct RunContext<'a> {
 #[derive(Debug)]
 pub(super) struct BatchDone {
     pub(super) tally: Tally,
+    /// Items that the system refused for reasons of their own, by their place.
+    pub(super) refused: Vec<usize>,
+    /// Items of which something was purged, by their place.
+    pub(super) purged: Vec<usize>,
     /// Why nothing happened, when nothing did.
     pub(super) failure: Option<ConnectError>,
 }
@@ -60,12 +64,12 @@ impl Engine {
             Err(EraseError::NotDone(error)) => {
                 let receipts = all_receipts(items, Outcome::Failed);
                 let done = self.conclude(context.rule, &id, items, &receipts, &log_key)?;
-                Ok(BatchDone { failure: Some(error), ..done })
+                Ok(BatchDone { failure: Some(error), refused: Vec::new(), ..done })
             }
             Err(EraseError::InDoubt(_)) => {
                 // Nobody was told: it is settled as after a crash, by looking.
                 let tally = self.settle_batch(connector, &id).await?;
-                Ok(BatchDone { tally, failure: None })
+                Ok(BatchDone { tally, refused: Vec::new(), purged: Vec::new(), failure: None })
             }
         }
     }
@@ -176,7 +180,14 @@ impl Engine {
         crash_point!("outcomes-written");
         self.drop_inflight(id)?;
         crash_point!("inflight-removed");
-        Ok(BatchDone { tally, failure: None })
+        let with = |fits: fn(Outcome) -> bool| {
+            let mut places: Vec<usize> =
+                receipts.iter().filter(|one| fits(one.outcome)).map(|receipt| receipt.item).collect();
+            places.dedup();
+            places
+        };
+        let (refused, purged) = (with(|outcome| outcome == Outcome::Failed), with(Outcome::is_purge));
+        Ok(BatchDone { tally, refused, purged, failure: None })
     }
 
     /// A record's commitment in the log.

@@ -10,7 +10,7 @@ use crate::domain::decide::KeepReason;
 use crate::domain::gate::{Limit, over_limits};
 use crate::domain::id::{BatchId, PlanId, RuleId, SystemId};
 use crate::domain::plan::Survey;
-use crate::domain::rule::Rule;
+use crate::domain::rule::{Mode, Rule};
 use crate::report::words::count;
 
 /// Where one rule stands.
@@ -28,6 +28,12 @@ pub struct Standing {
     pub approved: bool,
     /// The plan that waits for a person, and since when.
     pub waiting: Option<(PlanId, DateTime<Utc>)>,
+    /// For how many days it has been waiting, where something is due.
+    pub waiting_days: Option<u64>,
+    /// Limits that were raised since the approval.
+    pub raised: Vec<String>,
+    /// Whether the rule only observes.
+    pub observes: bool,
     /// Why it is frozen: a code.
     pub frozen: Option<String>,
     /// Limits that what is due now is over.
@@ -68,8 +74,10 @@ pub enum Headline {
         days: i64,
         /// How many records.
         records: u64,
-        /// Rules that wait for an approval.
-        waiting: Vec<RuleId>,
+        /// Rules that wait for a person, and for how many days.
+        waiting: Vec<(RuleId, u64)>,
+        /// Rules that only observe.
+        observing: usize,
     },
     /// Nothing is past its term, but somebody must decide about records without a clock.
     Undecided(u64),
@@ -95,7 +103,7 @@ impl Engine {
         Ok(Ledger {
             today: moment.today,
             rules: standings,
-            paused: self.view.paused,
+            paused: self.is_paused(),
             holds: (self.holds.iter().count() as u64, overdue_reviews),
             findings,
             unsettled: self.unsettled(),
@@ -120,6 +128,8 @@ impl Engine {
             .view
             .gate_of(&rule.id)
             .is_some_and(|(_, fact, _)| super::decision::decision(&policy_part, &fact.schema) == fact.decision);
+        let gate = self.view.gate_of(&rule.id);
+        let raised = gate.map(|(_, _, approval)| super::plan::raised(rule, approval)).unwrap_or_default();
         let history = self.view.history.get(&rule.id).map_or(&[][..], Vec::as_slice);
         let mut over = read.as_ref().map_or_else(|_| Vec::new(), |now| over_limits(&rule.limits, now, history));
         if let Some((_, _, released)) = self.view.released_beyond(&rule.id, crate::now::now()) {
@@ -133,6 +143,9 @@ impl Engine {
             last_known: self.view.ledgers.get(&rule.id).map(|fact| (fact.day, fact.overdue)),
             approved,
             waiting: self.view.waiting.get(&rule.id).copied(),
+            waiting_days: self.waiting_days(&rule.id, crate::now::now()),
+            raised,
+            observes: rule.mode == Mode::Observe,
             frozen: self
                 .view
                 .frozen_rules
@@ -174,11 +187,13 @@ impl Ledger {
         let surveys = || self.rules.iter().filter_map(|one| one.read.as_ref().ok().map(|survey| (one, survey)));
         let oldest = surveys().filter_map(|(_, survey)| survey.oldest_days(self.today)).max();
         if let Some(days) = oldest {
-            let waiting = surveys().filter(|(one, survey)| survey.due > 0 && !one.approved);
+            let waits = |one: &Standing| !one.approved || !one.raised.is_empty() || !one.over.is_empty();
+            let waiting = surveys().filter(|(one, survey)| survey.due > 0 && waits(one));
             return Headline::Overdue {
                 days,
                 records: surveys().map(|(_, survey)| survey.due).sum(),
-                waiting: waiting.map(|(one, _)| one.rule.clone()).collect(),
+                waiting: waiting.map(|(one, _)| (one.rule.clone(), one.waiting_days.unwrap_or(0))).collect(),
+                observing: surveys().filter(|(one, survey)| survey.due > 0 && one.observes).count(),
             };
         }
         let undecided = surveys().map(|(_, survey)| survey.without_clock()).sum();

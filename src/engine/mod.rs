@@ -6,17 +6,21 @@ pub mod continuing;
 pub mod decision;
 pub mod explain;
 pub mod find_purge;
+mod findings;
 pub mod holds;
 pub mod host;
 pub mod keys;
 pub mod ledger;
+pub mod pause;
 pub mod plan;
+mod purge;
 pub mod recover;
 pub mod run;
 pub mod signature;
 pub mod survey;
 pub mod view;
 mod view_cache;
+pub mod waiting;
 mod who;
 pub mod words;
 
@@ -119,6 +123,9 @@ pub enum EngineError {
         /// The command as it was typed.
         command: String,
     },
+    /// Everything is paused.
+    #[error("purging is paused: `bewaard resume --reason TEXT` ends it")]
+    Paused,
     /// Doubt about time: nothing is purged.
     #[error("doubt about the time: {0}")]
     Time(String),

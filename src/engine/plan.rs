@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 
 use super::decision::{decision, policy_part, schema_part};
 use super::survey::{DueDays, Progress, mark, walk};
+use super::view::Approval;
 use super::{Engine, EngineError};
 use crate::audit::entry::Body;
 use crate::connect::{Finding, Severity};
@@ -93,6 +94,7 @@ impl Engine {
             decision: decided,
             schema,
             cutoff: at.today,
+            effects: Some(Digest::of(probe.effects.as_bytes())),
             set: finished.digest,
             survey: walked.survey,
         };
@@ -121,13 +123,14 @@ impl Engine {
         Ok(folder)
     }
 
-    /// One PlanMade for one id.
+    /// One PlanMade for one id, and again where another plan of the rule came in between: the newest is the one that
+    /// was made last.
     fn record_plan(&mut self, plan: &Plan) -> Result<(), EngineError> {
         let path = summary_path(&self.loaded.settings.state, &plan.id);
         let scratch = self.scratch()?;
         let text = serde_json::to_vec_pretty(plan)?;
         durable::replace(&path, &text, durable::PRIVATE, &scratch).map_err(|cause| spool_error(&path, cause))?;
-        if self.view.plans.contains_key(&plan.id) {
+        if self.newest_plan(&plan.rule) == Some(plan.id) {
             return Ok(());
         }
         let survey = plan.survey.clone();
@@ -145,11 +148,15 @@ impl Engine {
             kept: survey.kept,
             children: survey.children,
             oldest: survey.oldest_due,
+            effects: plan.effects,
         }])
     }
 
-    /// Where a plan stands: frozen, waiting for a person, refused by its limits, or open.
+    /// Where a plan stands: paused, frozen, waiting for a person, refused by its limits, or open.
     pub fn gate(&self, rule: &Rule, plan: &Plan) -> Gate {
+        if self.view.paused.is_some() {
+            return Gate::Paused;
+        }
         if let Some(code) = self.view.frozen_rules.get(&rule.id) {
             return Gate::Frozen { why: code.clone() };
         }
@@ -166,8 +173,11 @@ impl Engine {
         }
         match (over.is_empty(), open) {
             (false, _) => Gate::Refused { limits: over },
-            (true, None) => Gate::NeedsApproval,
-            (true, Some(_)) => Gate::Open,
+            (true, None) => Gate::NeedsApproval { raised: Vec::new() },
+            (true, Some((_, _, approval))) => {
+                let raised = raised(rule, approval);
+                if raised.is_empty() { Gate::Open } else { Gate::NeedsApproval { raised } }
+            }
         }
     }
 
@@ -196,7 +206,7 @@ impl Engine {
     /// The newest plan of a rule.
     pub fn newest_plan(&self, rule: &RuleId) -> Option<PlanId> {
         let of_rule = self.view.plans.iter().filter(|(_, plan)| plan.rule == *rule);
-        of_rule.max_by_key(|(_, plan)| plan.made).map(|(id, _)| *id)
+        of_rule.max_by_key(|(_, plan)| plan.entry).map(|(id, _)| *id)
     }
 
     /// Opens a plan's set again.
@@ -204,6 +214,12 @@ impl Engine {
         let path = set_path(&self.loaded.settings.state, id);
         Spool::open(&path, digest).map_err(|cause| spool_error(&path, cause))
     }
+}
+
+/// The limits that are looser now than when the gate was opened, by their keys.
+pub(super) fn raised(rule: &Rule, approval: &Approval) -> Vec<String> {
+    let raised = approval.limits.as_ref().map(|then| rule.limits.raised_over(then)).unwrap_or_default();
+    raised.into_iter().map(String::from).collect()
 }
 
 fn summary_path(state: &std::path::Path, id: &PlanId) -> PathBuf {

@@ -1,27 +1,32 @@
 //! A run: plan, gate, batches, ledger. It may only shrink what was planned.
+//!
+//! The first run after a person opened a gate takes a first bite: a few records go alone and are looked for again, and
+//! only then the others go. Records that the system refuses take nothing from the pace of the run.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::batch::RunContext;
+use super::findings::finding;
 use super::plan::{PlanWish, Planned};
-use super::survey::{PAGE, Progress, Silent, mark, walk};
+use super::purge::{Tried, Walked, untried};
+use super::survey::{DueDays, Progress, Silent, walk};
+use super::view::Bite;
 use super::{Engine, EngineError};
 use crate::audit::entry::Body;
 use crate::codes;
-use crate::connect::{ConnectError, Connector, Item, Query};
-use crate::domain::decide::{Moment, Verdict, decide};
+use crate::connect::{ConnectError, Connector};
+use crate::domain::decide::Moment;
 use crate::domain::digest::Digest;
 use crate::domain::gate::Gate;
 use crate::domain::id::{PlanId, RunId};
 use crate::domain::outcome::{Outcome, Tally};
 use crate::domain::plan::Plan;
-use crate::domain::rule::Rule;
+use crate::domain::rule::{Mode, Rule};
 use crate::random;
-use crate::state::keys::Purpose;
 use crate::state::spool::Spool;
 
-/// Records in one batch.
-const BATCH: usize = 500;
+/// Minutes that a scheduled run waits after the first bite, so that somebody can look.
+const AFTER_BITE: i64 = 60;
 
 /// How a run of one rule went.
 #[derive(Debug)]
@@ -42,6 +47,30 @@ pub struct RunReport {
     pub failure: Option<ConnectError>,
 }
 
+impl RunReport {
+    /// Nothing was done.
+    fn idle(plan: &Plan, gate: &Gate, how: RunEnd) -> Self {
+        let (plan, gate) = (plan.clone(), gate.clone());
+        Self { plan, gate, run: None, how, tally: Tally::default(), left: 0, failure: None }
+    }
+
+    /// Two runs that followed each other, as one.
+    fn and_then(mut self, next: Self) -> Self {
+        self.tally.merge(&next.tally);
+        let how = if next.run.is_none() && next.how == RunEnd::Waiting { self.how } else { next.how };
+        Self { how, left: next.left, failure: next.failure, ..self }
+    }
+}
+
+/// Who started a run: a person goes on at once after the first bite, the schedule waits an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// A command.
+    ByPerson,
+    /// The schedule.
+    BySchedule,
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunEnd {
@@ -49,9 +78,13 @@ pub enum RunEnd {
     Done,
     /// `per-run` was reached; the rest goes in later runs.
     Paced,
+    /// The first few went and are gone; the others wait an hour, or for a person.
+    FirstBite,
+    /// The rule only observes: nothing was purged.
+    Observed,
     /// Somebody stopped it between two batches.
     Stopped,
-    /// The system refused.
+    /// The system refused, or what was erased was found again.
     Failed,
     /// It waits for an approval, is refused by its limits, or frozen.
     Waiting,
@@ -63,6 +96,8 @@ impl RunEnd {
         match self {
             Self::Done => "done",
             Self::Paced => "paced",
+            Self::FirstBite => "first-bite",
+            Self::Observed => "observed",
             Self::Stopped => "stopped",
             Self::Failed => "failed",
             Self::Waiting => "waiting",
@@ -71,36 +106,62 @@ impl RunEnd {
 }
 
 /// What the run carries out: a set, and the day up to which it is judged.
-struct Mandate {
-    plan: PlanId,
-    set: Spool,
-    moment: Moment,
-    decision: Digest,
-    last_day: NaiveDate,
-    on_last_day: u64,
+pub(super) struct Mandate {
+    pub(super) plan: PlanId,
+    pub(super) set: Spool,
+    pub(super) moment: Moment,
+    pub(super) decision: Digest,
+    /// The last due day that it reaches, and how many records of that day.
+    pub(super) last_day: NaiveDate,
+    pub(super) on_last_day: u64,
+    /// Whether this is only the first bite.
+    pub(super) bite: bool,
+    /// Whether what went is looked for again, since nothing of this decision ever went before.
+    pub(super) look_again: bool,
 }
 
-struct Walked {
-    tally: Tally,
-    seen: u64,
-    stopped: bool,
-    failure: Option<ConnectError>,
+/// What is left to do in one call of [`Engine::run`], which may take several walks.
+struct Job<'r> {
+    rule: &'r Rule,
+    started: Started,
+    moment: Moment,
+    /// Records that may still go.
+    budget: u64,
+    tried: Tried,
+    /// Pairs purged so far.
+    purged: u64,
+    /// Whether another walk is wanted.
+    again: bool,
 }
 
 impl Engine {
     /// Runs one rule, under the run lock and after recovery.
-    pub async fn run(&mut self, rule: &Rule, progress: &dyn Progress) -> Result<RunReport, EngineError> {
+    pub async fn run(
+        &mut self,
+        rule: &Rule,
+        started: Started,
+        progress: &dyn Progress,
+    ) -> Result<RunReport, EngineError> {
+        self.catch_up()?;
+        if self.heed_pause(progress)? {
+            return Err(EngineError::Paused);
+        }
         let connector = self.system(&rule.system)?;
         let now = self.trusted_now(connector.as_ref()).await?;
         self.refresh_holds()?;
         if !connector.claim().await? {
             return Err(EngineError::BusyElsewhere(rule.system.clone()));
         }
+        let braked = self.braked(progress);
         let report = match self.settle_waiting(&rule.system).await {
-            Ok(()) => self.run_claimed(connector.as_ref(), rule, now, progress).await,
+            Ok(()) => self.run_claimed(connector.as_ref(), rule, started, now, &braked).await,
             Err(error) => Err(error),
         };
         let released = connector.release().await;
+        let paused = self.heed_pause(progress)?;
+        if paused && matches!(report, Err(EngineError::Stopped)) {
+            return Err(EngineError::Paused);
+        }
         let report = report?;
         released?;
         Ok(report)
@@ -110,72 +171,125 @@ impl Engine {
         &mut self,
         connector: &dyn Connector,
         rule: &Rule,
+        started: Started,
         now: DateTime<Utc>,
         progress: &dyn Progress,
     ) -> Result<RunReport, EngineError> {
-        let moment = self.moment(now);
-        let planned = self.plan(rule, moment, PlanWish::default(), progress).await?;
+        let (moment, budget) = (self.moment(now), rule.limits.per_run);
+        let mut job = Job { rule, started, moment, budget, tried: Tried::new(), purged: 0, again: false };
+        let mut whole: Option<RunReport> = None;
+        loop {
+            job.again = false;
+            let report = self.run_once(connector, &mut job, progress).await?;
+            let report = match whole.take() {
+                None => report,
+                Some(before) => before.and_then(report),
+            };
+            if job.again && progress.stop() {
+                return Ok(RunReport { how: RunEnd::Stopped, ..report });
+            }
+            // A system that refuses as many as a whole run may take is not asked for more.
+            if !job.again || job.budget == 0 || job.tried.len() as u64 >= rule.limits.per_run {
+                return Ok(report);
+            }
+            whole = Some(report);
+        }
+    }
+
+    async fn run_once(
+        &mut self,
+        connector: &dyn Connector,
+        job: &mut Job<'_>,
+        progress: &dyn Progress,
+    ) -> Result<RunReport, EngineError> {
+        let rule = job.rule;
+        let planned = self.plan(rule, job.moment, PlanWish::default(), progress).await?;
         let (plan, gate) = (planned.plan.clone(), planned.gate.clone());
-        let idle = |how| RunReport {
-            plan: plan.clone(),
-            gate: gate.clone(),
-            run: None,
-            how,
-            tally: Tally::default(),
-            left: 0,
-            failure: None,
-        };
-        let Some(mandate) = self.mandate(connector, rule, planned, moment).await? else {
+        let Some(mandate) = self.mandate(connector, job, planned).await? else {
             self.record_refusal(rule, &plan, &gate)?;
             self.record_ledger(rule, &plan, 0, plan.survey.due, plan.survey.oldest_due)?;
             self.publish()?;
             // A rule that nobody has approved yet, and that has nothing due, keeps nobody waiting.
-            let nothing = plan.survey.due == 0 && gate == Gate::NeedsApproval;
-            return Ok(idle(if nothing { RunEnd::Done } else { RunEnd::Waiting }));
+            let nothing = plan.survey.due == 0 && matches!(gate, Gate::NeedsApproval { .. });
+            return Ok(RunReport::idle(&plan, &gate, if nothing { RunEnd::Done } else { RunEnd::Waiting }));
         };
         if mandate.set.is_empty() {
+            let closed = self.finding_closed(rule, codes::RECORDS_REFUSED);
+            self.record(&closed.into_iter().collect::<Vec<_>>())?;
             self.record_ledger(rule, &plan, 0, 0, None)?;
             self.publish()?;
-            return Ok(idle(RunEnd::Done));
+            return Ok(RunReport::idle(&plan, &gate, RunEnd::Done));
         }
-        self.carry_out(connector, rule, &plan, gate, &mandate, progress).await
+        let idle = if rule.mode == Mode::Observe {
+            Some(RunEnd::Observed)
+        } else {
+            (job.started == Started::BySchedule && self.bitten_just_now(rule)).then_some(RunEnd::FirstBite)
+        };
+        if let Some(how) = idle {
+            self.record_ledger(rule, &plan, 0, plan.survey.due, plan.survey.oldest_due)?;
+            self.publish()?;
+            return Ok(RunReport { left: plan.survey.due, ..RunReport::idle(&plan, &gate, how) });
+        }
+        self.carry_out(connector, job, &plan, gate, &mandate, progress).await
+    }
+
+    /// Whether the first bite went less than an hour ago.
+    fn bitten_just_now(&self, rule: &Rule) -> bool {
+        let Some(Bite::Taken(at)) = self.view.bites.get(&rule.id) else { return false };
+        crate::now::now() - *at < TimeDelta::minutes(AFTER_BITE)
     }
 
     /// What may run now: this plan, or an approved one that was released beyond a limit.
     async fn mandate(
         &mut self,
         connector: &dyn Connector,
-        rule: &Rule,
+        job: &Job<'_>,
         planned: Planned,
-        moment: Moment,
     ) -> Result<Option<Mandate>, EngineError> {
         if planned.gate == Gate::Open {
-            let (last_day, on_last_day) = pace(&planned.days, rule.limits.per_run);
             let (plan, decision) = (planned.plan.id, planned.plan.decision);
-            return Ok(Some(Mandate { plan, set: planned.set, moment, decision, last_day, on_last_day }));
+            return Ok(Some(self.paced(job, &planned.days, plan, decision, planned.set, job.moment)));
         }
         if !matches!(planned.gate, Gate::Refused { .. }) {
             return Ok(None);
         }
-        let released = self.view.released_beyond(&rule.id, crate::now::now());
+        let released = self.view.released_beyond(&job.rule.id, crate::now::now());
         let released = released.filter(|(_, fact, _)| fact.decision == planned.plan.decision);
         let Some((id, fact)) = released.map(|(id, fact, _)| (id, fact.clone())) else { return Ok(None) };
         let set = self.open_set(&id, &fact.set)?;
-        let moment = Moment { today: fact.cutoff.min(moment.today), ..moment };
-        let walked = walk(connector, rule, moment, &self.holds, &Silent, &mut |_, _| Ok(())).await?;
-        let (last_day, on_last_day) = pace(&walked.days, rule.limits.per_run);
-        Ok(Some(Mandate { plan: id, set, moment, decision: fact.decision, last_day, on_last_day }))
+        let moment = Moment { today: fact.cutoff.min(job.moment.today), ..job.moment };
+        let walked = walk(connector, job.rule, moment, &self.holds, &Silent, &mut |_, _| Ok(())).await?;
+        Ok(Some(self.paced(job, &walked.days, id, fact.decision, set, moment)))
+    }
+
+    /// A mandate as far as the pace goes, or only the first bite of it.
+    fn paced(
+        &self,
+        job: &Job<'_>,
+        days: &DueDays,
+        plan: PlanId,
+        decision: Digest,
+        set: Spool,
+        moment: Moment,
+    ) -> Mandate {
+        let days = untried(days, &job.tried);
+        let look_again = self.view.bites.get(&job.rule.id) == Some(&Bite::Ahead);
+        let (first, all) = (job.rule.limits.first_bite, days.values().sum::<u64>());
+        let bite = look_again && first > 0 && first < all.min(job.budget);
+        let (last_day, on_last_day) = pace(&days, if bite { first } else { job.budget });
+        Mandate { plan, set, moment, decision, last_day, on_last_day, bite, look_again }
     }
 
     async fn carry_out(
         &mut self,
         connector: &dyn Connector,
-        rule: &Rule,
+        job: &mut Job<'_>,
         plan: &Plan,
         gate: Gate,
         mandate: &Mandate,
         progress: &dyn Progress,
     ) -> Result<RunReport, EngineError> {
+        let rule = job.rule;
         let run = RunId::from_random(random::bytes());
         self.record(&[Body::RunStarted {
             run: run.clone(),
@@ -192,14 +306,36 @@ impl Engine {
         };
         // A set that was released beyond a limit runs under its own approval, whatever today's plan would be.
         let gate = if mandate.plan == plan.id { gate } else { Gate::Open };
-        let walked = self.purge_walk(connector, &context, mandate, progress).await?;
+        let walked = self.purge_walk(connector, &context, mandate, &mut job.tried, progress).await?;
         let left = self.left_over(connector, rule, mandate, &walked).await?;
-        let how = match (&walked.failure, walked.stopped, left.due) {
-            (Some(_), _, _) => RunEnd::Failed,
-            (None, true, _) => RunEnd::Stopped,
-            (None, false, 0) => RunEnd::Done,
-            (None, false, _) => RunEnd::Paced,
+        let how = ended(mandate, &walked, &left);
+        self.record_end(job, &run, how, mandate, &walked)?;
+        job.budget = job.budget.saturating_sub(walked.records - walked.refused);
+        job.purged += walked.tally.purged();
+        job.again = match how {
+            RunEnd::FirstBite => job.started == Started::ByPerson && walked.records > 0,
+            RunEnd::Paced => walked.refused > 0,
+            _ => false,
         };
+        if !job.again || progress.stop() {
+            self.record_ledger(rule, plan, job.purged, left.due, left.oldest)?;
+        }
+        self.publish()?;
+        let gate = if walked.back > 0 { self.gate(rule, plan) } else { gate };
+        let (tally, failure) = (walked.tally, walked.failure);
+        Ok(RunReport { plan: plan.clone(), gate, run: Some(run), how, tally, left: left.due, failure })
+    }
+
+    /// How it ended, with what a person must look at.
+    fn record_end(
+        &mut self,
+        job: &Job<'_>,
+        run: &RunId,
+        how: RunEnd,
+        mandate: &Mandate,
+        walked: &Walked,
+    ) -> Result<(), EngineError> {
+        let rule = job.rule;
         let mut bodies = vec![Body::RunEnded {
             run: run.clone(),
             rule: rule.id.clone(),
@@ -207,92 +343,23 @@ impl Engine {
             tally: walked.tally.clone(),
             settled: how == RunEnd::Done,
         }];
-        if walked.seen == 0 && walked.failure.is_none() && !walked.stopped {
-            bodies.push(self.finding(rule, codes::EMPTY_INTERSECTION, mandate.set.len()));
+        if walked.failure.is_none() && !walked.stopped {
+            let none = if walked.seen == 0 { mandate.set.len() } else { 0 };
+            bodies.extend(self.finding_about(rule, codes::EMPTY_INTERSECTION, none));
+            bodies.extend(self.finding_about(rule, codes::RECORDS_REFUSED, job.tried.len() as u64));
         }
-        self.record(&bodies)?;
-        self.record_ledger(rule, plan, walked.tally.purged(), left.due, left.oldest)?;
-        self.publish()?;
-        let (tally, failure) = (walked.tally, walked.failure);
-        Ok(RunReport { plan: plan.clone(), gate, run: Some(run), how, tally, left: left.due, failure })
-    }
-
-    /// Finds what is still due and still in the set, and purges it in batches.
-    async fn purge_walk(
-        &mut self,
-        connector: &dyn Connector,
-        context: &RunContext<'_>,
-        mandate: &Mandate,
-        progress: &dyn Progress,
-    ) -> Result<Walked, EngineError> {
-        let rule = context.rule;
-        let plan_key = self.mac_key(Purpose::Plan)?;
-        let collection = rule.selection.collection();
-        let mut walked = Walked { tally: Tally::default(), seen: 0, stopped: false, failure: None };
-        let (mut after, mut items, mut last_day_left) = (None, Vec::with_capacity(BATCH), mandate.on_last_day);
-        loop {
-            let identities = !self.holds.is_empty();
-            let query = Query { rule, due_by: Some(mandate.moment.today), identities, limit: PAGE };
-            let page = connector.find(&query, after.as_ref()).await?;
-            for found in page.found {
-                let verdicts = decide(rule, &found, &self.holds, mandate.moment);
-                let Some(oldest) = oldest_due(&verdicts) else { continue };
-                if oldest > mandate.last_day || (oldest == mandate.last_day && last_day_left == 0) {
-                    continue;
-                }
-                let mut parts = Vec::new();
-                for (place, part) in rule.parts.iter().enumerate() {
-                    let due = matches!(verdicts.get(place), Some(Verdict::Due(_)));
-                    let mark = mark(&plan_key, rule, &collection, &found.key, &part.id);
-                    if due && mandate.set.contains(&mark).map_err(|cause| set_error(&collection, cause))? {
-                        parts.push(place);
-                    }
-                }
-                if parts.is_empty() {
-                    continue;
-                }
-                last_day_left -= u64::from(oldest == mandate.last_day);
-                items.push(Item { key: found.key, fingerprint: found.fingerprint, parts });
-                if items.len() == BATCH {
-                    self.next_batch(connector, context, &mut items, &mut walked, mandate, progress).await?;
-                    if walked.stopped || walked.failure.is_some() {
-                        return Ok(walked);
-                    }
-                }
-            }
-            after = page.next;
-            if after.is_none() {
-                self.next_batch(connector, context, &mut items, &mut walked, mandate, progress).await?;
-                return Ok(walked);
-            }
+        if walked.back > 0 {
+            bodies.push(finding(rule, codes::FIRST_BITE, "opened", walked.back));
+            bodies.push(Body::Refused {
+                rule: Some(rule.id.clone()),
+                system: Some(rule.system.clone()),
+                plan: None,
+                limits: Vec::new(),
+                code: codes::FIRST_BITE.id.into(),
+                frozen: true,
+            });
         }
-    }
-
-    /// Asks again whether it may, then purges the batch.
-    async fn next_batch(
-        &mut self,
-        connector: &dyn Connector,
-        context: &RunContext<'_>,
-        items: &mut Vec<Item>,
-        walked: &mut Walked,
-        mandate: &Mandate,
-        progress: &dyn Progress,
-    ) -> Result<(), EngineError> {
-        let batch = std::mem::take(items);
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.refresh_holds()?;
-        if progress.stop() || self.view.paused || self.view.frozen_rules.contains_key(&context.rule.id) {
-            walked.stopped = true;
-            return Ok(());
-        }
-        let done = self.purge_batch(connector, context, &batch).await?;
-        walked.seen += batch.iter().map(|item| item.parts.len() as u64).sum::<u64>();
-        walked.tally.merge(&done.tally);
-        walked.failure = done.failure;
-        progress.at(context.rule.id.as_str(), walked.seen, mandate.set.len());
-        Ok(())
+        self.record(&bodies)
     }
 
     /// What is still overdue afterwards: counted again, unless everything that was found is settled.
@@ -308,8 +375,8 @@ impl Engine {
         if final_here == mandate.set.len() {
             return Ok(LeftOver { due: 0, oldest: None });
         }
-        if walked.failure.is_some() {
-            // The system just refused: what is left is what is not known to be gone.
+        if walked.failure.is_some() || walked.back > 0 || mandate.bite {
+            // Nobody is asked now: what is left is what is not known to be gone.
             return Ok(LeftOver { due: mandate.set.len().saturating_sub(final_here), oldest: None });
         }
         let again = walk(connector, rule, mandate.moment, &self.holds, &Silent, &mut |_, _| Ok(())).await?;
@@ -335,20 +402,13 @@ impl Engine {
         Ok(host.min(theirs))
     }
 
-    fn finding(&self, rule: &Rule, code: &codes::Code, count: u64) -> Body {
-        Body::Finding {
-            code: code.id.into(),
-            change: "opened".into(),
-            rule: Some(rule.id.clone()),
-            system: Some(rule.system.clone()),
-            batch: None,
-            count,
-        }
-    }
-
-    /// A refused plan is said once in the log.
+    /// A refused plan, or one that waits since a limit was raised, is said once in the log.
     fn record_refusal(&mut self, rule: &Rule, plan: &Plan, gate: &Gate) -> Result<(), EngineError> {
-        let Gate::Refused { limits } = gate else { return Ok(()) };
+        let (limits, code) = match gate {
+            Gate::Refused { limits } => (limits.clone(), codes::OVER_LIMITS),
+            Gate::NeedsApproval { raised } if !raised.is_empty() => (Vec::new(), codes::LIMITS_RAISED),
+            _ => return Ok(()),
+        };
         if self.view.refused.contains(&plan.id) {
             return Ok(());
         }
@@ -356,8 +416,8 @@ impl Engine {
             rule: Some(rule.id.clone()),
             system: Some(rule.system.clone()),
             plan: Some(plan.id),
-            limits: limits.clone(),
-            code: codes::OVER_LIMITS.id.into(),
+            limits,
+            code: code.id.into(),
             frozen: false,
         }])
     }
@@ -389,16 +449,24 @@ struct LeftOver {
     oldest: Option<NaiveDate>,
 }
 
-fn oldest_due(verdicts: &[Verdict]) -> Option<NaiveDate> {
-    let days = verdicts.iter().filter_map(|verdict| match verdict {
-        Verdict::Due(day) => Some(*day),
-        Verdict::Kept(_) | Verdict::Settled => None,
-    });
-    days.min()
+/// How a walk ended.
+fn ended(mandate: &Mandate, walked: &Walked, left: &LeftOver) -> RunEnd {
+    if walked.failure.is_some() || walked.back > 0 {
+        RunEnd::Failed
+    } else if walked.stopped {
+        RunEnd::Stopped
+    } else if mandate.bite {
+        // A bite of which nothing went (all changed since) is taken again.
+        RunEnd::FirstBite
+    } else if left.due == 0 {
+        RunEnd::Done
+    } else {
+        RunEnd::Paced
+    }
 }
 
 /// Oldest first: the last due day that this run reaches, and how many records of that day fit.
-fn pace(days: &super::survey::DueDays, per_run: u64) -> (NaiveDate, u64) {
+fn pace(days: &DueDays, per_run: u64) -> (NaiveDate, u64) {
     let mut left = per_run;
     for (day, count) in days {
         if *count >= left {
@@ -407,10 +475,6 @@ fn pace(days: &super::survey::DueDays, per_run: u64) -> (NaiveDate, u64) {
         left -= count;
     }
     (NaiveDate::MAX, u64::MAX)
-}
-
-fn set_error(collection: &str, cause: std::io::Error) -> EngineError {
-    EngineError::Io { doing: "read the plan's set for", path: collection.into(), cause }
 }
 
 #[cfg(test)]

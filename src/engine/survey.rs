@@ -26,6 +26,10 @@ pub trait Progress: Sync {
     fn stop(&self) -> bool {
         false
     }
+    /// Whether somebody asked to pause everything, by a signal.
+    fn pause(&self) -> bool {
+        false
+    }
 }
 
 /// Tells nobody.

@@ -7,11 +7,13 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::entry::{Body, Entry, Method};
+use crate::codes;
 use crate::domain::decide::KeepReason;
 use crate::domain::digest::Digest;
 use crate::domain::gate::Limit;
 use crate::domain::hold::Hold;
 use crate::domain::id::{BatchId, HoldId, PartId, PlanId, RuleId, RunId, SystemId};
+use crate::domain::rule::Limits;
 
 /// Days that an approval releases a plan's own set.
 pub const APPROVAL_DAYS: u64 = 14;
@@ -35,8 +37,8 @@ pub struct View {
     pub frozen_rules: BTreeMap<RuleId, String>,
     /// Frozen systems, and the code of the reason.
     pub frozen_systems: BTreeMap<SystemId, String>,
-    /// Whether everything is paused.
-    pub paused: bool,
+    /// Since when everything is paused.
+    pub paused: Option<DateTime<Utc>>,
     /// Holds in force.
     pub holds: BTreeMap<HoldId, Hold>,
     /// The digest that the newest HoldChanged names, and the id of its key.
@@ -59,10 +61,23 @@ pub struct View {
     pub findings: BTreeSet<OpenFinding>,
     /// The last plan of each rule that waits for a person, and since when.
     pub waiting: BTreeMap<RuleId, (PlanId, DateTime<Utc>)>,
+    /// Rules whose gate a person opened for a new decision, and whether the first few records went and were looked for.
+    pub bites: BTreeMap<RuleId, Bite>,
+    /// How many days of waiting have been told, by rule.
+    pub escalated: BTreeMap<RuleId, u64>,
     /// The newest policy's digest.
     pub policy: Option<Digest>,
     /// The verifier key in force.
     pub verifier: String,
+}
+
+/// The first bite of a rule whose gate was opened for a new decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Bite {
+    /// Nothing went yet.
+    Ahead,
+    /// The first few went, at this moment.
+    Taken(DateTime<Utc>),
 }
 
 /// A plan that was made.
@@ -82,8 +97,12 @@ pub struct PlanFact {
     pub due: u64,
     /// When it was made.
     pub made: DateTime<Utc>,
+    /// The index of its entry: of two plans of one second the later.
+    pub entry: u64,
     /// Whether its set is settled.
     pub settled: bool,
+    /// The digest of triggers and foreign keys, where the entry has it.
+    pub effects: Option<Digest>,
 }
 
 /// An approval that was given.
@@ -95,6 +114,8 @@ pub struct Approval {
     pub beyond: Vec<Limit>,
     /// How.
     pub method: Method,
+    /// The rule's limits then, where the entry has them.
+    pub limits: Option<Limits>,
 }
 
 /// A batch that has not been settled.
@@ -153,11 +174,16 @@ impl View {
             }
             Body::PolicyInForce { policy, .. } => self.policy = Some(*policy),
             Body::PlanMade { .. } | Body::Approved { .. } => self.apply_plan(entry),
-            Body::Refused { .. } | Body::Resumed { .. } | Body::PauseChanged { .. } => self.apply_stop(&entry.body),
-            Body::RunStarted { .. } | Body::RunEnded { .. } => self.apply_run(&entry.body),
+            Body::Refused { .. } | Body::Resumed { .. } | Body::PauseChanged { .. } => {
+                self.apply_stop(&entry.body, entry.time);
+            }
+            Body::RunStarted { .. } | Body::RunEnded { .. } => self.apply_run(&entry.body, entry.time),
             Body::BatchIntended { .. } | Body::Outcome { .. } | Body::Settled { .. } => self.apply_batch(&entry.body),
             Body::HoldChanged { .. } => self.apply_hold(entry),
-            Body::Finding { code, change, rule, system, batch, .. } => {
+            Body::Finding { code, change, rule, system, batch, count } => {
+                if let (true, "opened", Some(rule)) = (code == codes::WAITING.id, change.as_str(), rule) {
+                    self.escalated.insert(rule.clone(), *count);
+                }
                 self.apply_finding(code, change, rule.clone(), system.clone(), batch.clone());
             }
             Body::Ledger { rule, day, overdue, oldest, kept, .. } => {
@@ -170,7 +196,7 @@ impl View {
 
     fn apply_plan(&mut self, entry: &Entry) {
         match &entry.body {
-            Body::PlanMade { plan, rule, decision, schema, cutoff, set, due, .. } => {
+            Body::PlanMade { plan, rule, decision, schema, cutoff, set, due, effects, .. } => {
                 let fact = PlanFact {
                     rule: rule.clone(),
                     decision: *decision,
@@ -179,7 +205,9 @@ impl View {
                     set: *set,
                     due: *due,
                     made: entry.time,
-                    settled: false,
+                    entry: entry.index,
+                    settled: self.plans.get(plan).is_some_and(|known| known.settled),
+                    effects: *effects,
                 };
                 self.plans.insert(*plan, fact);
                 let open = self.gates.get(rule).and_then(|gate| self.plans.get(gate));
@@ -189,12 +217,16 @@ impl View {
                 }
                 self.forget_old_plans(rule, entry.time);
             }
-            Body::Approved { plan, rule, beyond, method, .. } => {
-                let approval = Approval { at: entry.time, beyond: beyond.clone(), method: method.clone() };
-                self.approvals.insert(*plan, approval);
+            Body::Approved { plan, rule, decision, beyond, method, basis, limits, .. } => {
+                let before = self.gates.get(rule).and_then(|gate| self.plans.get(gate));
+                if basis == "person" && before.is_none_or(|before| before.decision != *decision) {
+                    self.bites.insert(rule.clone(), Bite::Ahead);
+                }
+                let (beyond, method, limits) = (beyond.clone(), method.clone(), limits.clone());
+                self.approvals.insert(*plan, Approval { at: entry.time, beyond, method, limits });
                 self.gates.insert(rule.clone(), *plan);
                 self.purged_since.insert(*plan, 0);
-                self.waiting.remove(rule);
+                self.no_longer_waiting(rule);
             }
             _ => {}
         }
@@ -211,9 +243,18 @@ impl View {
         self.refused.retain(|id| plans.contains_key(id));
     }
 
-    fn apply_stop(&mut self, body: &Body) {
-        if let Body::Refused { plan: Some(plan), .. } = body {
+    fn no_longer_waiting(&mut self, rule: &RuleId) {
+        self.waiting.remove(rule);
+        self.escalated.remove(rule);
+    }
+
+    fn apply_stop(&mut self, body: &Body, time: DateTime<Utc>) {
+        if let Body::Refused { plan: Some(plan), rule, frozen: false, .. } = body {
             self.refused.insert(*plan);
+            if let Some(rule) = rule {
+                let since = self.waiting.get(rule).map_or(time, |(_, since)| *since);
+                self.waiting.insert(rule.clone(), (*plan, since));
+            }
         }
         match body {
             Body::Refused { rule, system, code, frozen: true, .. } => {
@@ -235,18 +276,26 @@ impl View {
                     self.frozen_systems.remove(system);
                 }
             }
-            Body::PauseChanged { change, .. } => self.paused = change == "paused",
+            Body::PauseChanged { change, .. } => self.paused = (change == "paused").then_some(time),
             _ => {}
         }
     }
 
-    fn apply_run(&mut self, body: &Body) {
+    fn apply_run(&mut self, body: &Body, time: DateTime<Utc>) {
         match body {
-            Body::RunStarted { run, plan, .. } => {
+            Body::RunStarted { run, rule, plan, .. } => {
                 self.running.insert(run.clone(), *plan);
+                self.no_longer_waiting(rule);
             }
-            Body::RunEnded { run, rule, settled, .. } => {
+            Body::RunEnded { run, rule, how, tally, settled } => {
                 let plan = self.running.remove(run);
+                if how != "failed" && tally.purged() > 0 {
+                    self.bites.entry(rule.clone()).and_modify(|bite| {
+                        if *bite == Bite::Ahead {
+                            *bite = Bite::Taken(time);
+                        }
+                    });
+                }
                 if *settled {
                     let Some(plan) = plan.and_then(|plan| self.plans.get_mut(&plan)) else { return };
                     plan.settled = true;

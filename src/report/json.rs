@@ -54,10 +54,10 @@ pub struct PlanJson {
     pub share: f64,
     /// Runs until nothing is due, at the rule's `per-run`.
     pub runs: u64,
-    /// `open`, `needs-approval`, `refused`, `frozen`, `preview`.
+    /// `open`, `needs-approval`, `refused`, `frozen`, `paused`, `preview`.
     pub gate: &'static str,
-    /// The limits that refuse it.
-    pub limits: Vec<&'static str>,
+    /// The limits that refuse it, or that were raised since the approval.
+    pub limits: Vec<String>,
     /// The decision digest.
     pub decision: String,
     /// The set's digest.
@@ -65,11 +65,12 @@ pub struct PlanJson {
 }
 
 /// The gate's word and the limits that refuse.
-pub fn gate_words(gate: &Gate) -> (&'static str, Vec<&'static str>) {
+pub fn gate_words(gate: &Gate) -> (&'static str, Vec<String>) {
     match gate {
         Gate::Open => ("open", Vec::new()),
-        Gate::NeedsApproval => ("needs-approval", Vec::new()),
-        Gate::Refused { limits } => ("refused", limits.iter().map(|limit| limit.word()).collect()),
+        Gate::NeedsApproval { raised } => ("needs-approval", raised.clone()),
+        Gate::Refused { limits } => ("refused", limits.iter().map(|limit| limit.word().into()).collect()),
+        Gate::Paused => ("paused", Vec::new()),
         Gate::Frozen { .. } => ("frozen", Vec::new()),
         Gate::Preview => ("preview", Vec::new()),
     }

@@ -85,7 +85,14 @@ pub fn gate_line(plan: &Plan, gate: &Gate) -> String {
     let id = short(&plan.id.to_string());
     match gate {
         Gate::Open => "gate: open; `bewaard run` carries it out".into(),
-        Gate::NeedsApproval => format!("gate: waits for a person:  bewaard approve {id} --reason \"...\""),
+        Gate::NeedsApproval { raised } if raised.is_empty() => {
+            format!("gate: waits for a person:  bewaard approve {id} --reason \"...\"")
+        }
+        Gate::NeedsApproval { raised } => format!(
+            "gate: waits for a person, for limits were raised since the approval ({}):  bewaard approve {id} --reason \"...\"",
+            raised.join(", ")
+        ),
+        Gate::Paused => "gate: PAUSED, as everything is:  bewaard resume --reason \"...\"".into(),
         Gate::Refused { limits } => {
             let words: Vec<&str> = limits.iter().map(|limit| limit.word()).collect();
             let beyond: Vec<String> = words.iter().map(|word| format!("--beyond {word}")).collect();

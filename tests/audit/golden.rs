@@ -82,6 +82,7 @@ fn before() -> Vec<Body> {
             kept: kept(),
             children: [("orders".to_string(), 12)].into(),
             oldest: Some(day()),
+            effects: None,
         },
         Body::Refused {
             rule: Some(rule()),
@@ -101,6 +102,7 @@ fn before() -> Vec<Body> {
             by: by(),
             note: note(),
             basis: "person".into(),
+            limits: None,
         },
         Body::RunStarted { run: RunId::from_random([9; 8]), rule: rule(), plan, by: By { uid: 998, actor: None } },
     ]

@@ -13,7 +13,7 @@ use bewaard::domain::id::{BatchId, GroundId, PartId, RuleId, SystemId};
 use bewaard::domain::outcome::{Outcome, Receipt};
 use bewaard::domain::policy::System;
 use bewaard::domain::recipe::Recipes;
-use bewaard::domain::rule::{Action, Because, Ground, Limits, Part, Rule};
+use bewaard::domain::rule::{Action, Because, Ground, Limits, Mode, Part, Rule};
 use bewaard::domain::selection::{Child, ChildAction, ClockSource, Relation, Selection, SqlSelection, TableName};
 use bewaard::domain::term::{Alignment, FinancialYear, Term};
 use bewaard::domain::value::Key;
@@ -97,6 +97,7 @@ pub(crate) fn rule(table: &str, sources: Vec<ClockSource>) -> Rule {
         parts: vec![Part { id: PartId::record(), action: Action::Delete, grounds: vec![ground(all)] }],
         limits: Limits::default(),
         schedule: None,
+        mode: Mode::Enforce,
     }
 }
 

@@ -10,7 +10,7 @@ keep = "2 years"
 because = "test"
 children = [{ table = "orders", on = "customer_id" }]
 then.delete = true
-limits.share = "100 %"
+limits = { share = "100 %", first-bite = 0 }
 "#;
 
 const SCHEMA: &str = "

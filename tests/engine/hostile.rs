@@ -20,7 +20,7 @@ since.column = "last_login"
 keep = "2 years"
 because = "test"
 then.delete = true
-limits.share = "100 %"
+limits = { share = "100 %", first-bite = 0 }
 "#;
 
 /// Customers; those with an even id are old.

@@ -3,8 +3,12 @@
 
 #[path = "../support/bench.rs"]
 mod bench;
+#[path = "../support/paused.rs"]
+mod paused;
 
+mod blast;
 mod commands;
 mod crash;
 mod hostile;
+mod pause;
 mod purge;

@@ -104,11 +104,32 @@ fn a_changed_schema_reopens_by_itself_only_with_the_same_set() {
 
     let bench = self::bench();
     bench.approve_all();
-    bench.sql("create trigger t after delete on customers begin select 1; end");
+    bench.sql(
+        "pragma foreign_keys = off; create table c2 (id integer primary key, email text, last_login varchar(40)); \
+         insert into c2 select * from customers; drop table customers; alter table c2 rename to customers; \
+         create index customers_login on customers(last_login)",
+    );
     let run = bench.bewaard(&["run", "--json"]).ends(0).json();
     assert_eq!(run["runs"][0]["gate"], "open", "the set is the same, so the rule re-opened by itself");
     let approved = bench.entries("approved");
     assert_eq!(approved.last().unwrap()["basis"], "unchanged-set");
+}
+
+#[test]
+fn a_new_trigger_or_foreign_key_needs_a_person_though_the_set_is_the_same() {
+    for change in [
+        "create trigger t after delete on customers begin select 1; end",
+        "create table notes (id integer primary key, order_id integer references orders(id) on delete set null)",
+    ] {
+        let bench = bench();
+        bench.approve_all();
+        bench.change_policy("children = [{ table = \"orders\", on = \"customer_id\" }]", "follow-foreign-keys = true");
+        bench.plan_and_approve();
+        bench.sql(change);
+        let run = bench.bewaard(&["run", "--json"]).ends(3).json();
+        assert_eq!(run["runs"][0]["gate"], "needs-approval", "{change}");
+        assert_eq!(bench.number("select count(*) from customers"), 40);
+    }
 }
 
 #[test]

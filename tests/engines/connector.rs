@@ -10,7 +10,7 @@ use bewaard::domain::digest::MacKey;
 use bewaard::domain::id::{BatchId, GroundId, PartId, RuleId, SystemId};
 use bewaard::domain::identity::IdentityKind;
 use bewaard::domain::outcome::Outcome;
-use bewaard::domain::rule::{Action, Because, Ground, Limits, Part, Rule};
+use bewaard::domain::rule::{Action, Because, Ground, Limits, Mode, Part, Rule};
 use bewaard::domain::selection::{Child, ChildAction, ClockSource, Relation, Selection, SqlSelection, TableName};
 use bewaard::domain::term::{Alignment, Term};
 use bewaard::domain::value::Key;
@@ -82,6 +82,7 @@ fn rule() -> Rule {
         }],
         limits: Limits::default(),
         schedule: None,
+        mode: Mode::Enforce,
     }
 }
 

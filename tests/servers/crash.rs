@@ -21,7 +21,7 @@ keep = "2 years"
 because = "test"
 children = [{ table = "orders", on = "customer_id" }]
 then.delete = true
-limits.share = "100 %"
+limits = { share = "100 %", first-bite = 0 }
 "#;
 
 const FIELDS: &str = r#"[rule.fields]
@@ -31,7 +31,7 @@ since.column = "last_login"
 keep = "2 years"
 because = "test"
 then.anonymise = { email = { template = "weg-{key}@example.invalid" } }
-limits.share = "100 %"
+limits = { share = "100 %", first-bite = 0 }
 "#;
 
 /// Twice as many customers as are due.

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Deref;
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::bench::{Bench, Said, said};
+use crate::bench::Bench;
+use crate::paused::{Paused, pause, wait_until};
 use crate::support::servers::{Database, Kind, Server, Via};
 
 /// A bench whose system is a database on a server.
@@ -170,56 +170,6 @@ pub(crate) fn outcomes(bench: &Bench) -> std::collections::BTreeMap<String, u64>
     }
     assert!(gone.values().all(|times| *times == 1), "a record went twice: {words:?}");
     words
-}
-
-/// Starts a command of a bench that waits at a named point.
-pub(crate) fn pause(bench: &Bench, point: &str, args: &[&str]) -> Paused {
-    let folder = bench.file("pause");
-    std::fs::create_dir_all(&folder).unwrap();
-    let mut command = bench.command(args);
-    command.env("BEWAARD_PAUSE_AT", point).env("BEWAARD_PAUSE_DIR", &folder);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let reached = folder.join(format!("{point}.reached"));
-    wait_until(&format!("the run reaches {point}"), || {
-        let ended = child.try_wait().unwrap();
-        assert!(ended.is_none() || reached.exists(), "it ended before {point}");
-        reached.exists()
-    });
-    Paused { child: Some(child), go: folder.join(format!("{point}.go")) }
-}
-
-/// Waits for something that must come.
-#[track_caller]
-pub(crate) fn wait_until(what: &str, mut come: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !come() {
-        assert!(start.elapsed() < Duration::from_mins(1), "a minute passed, and not: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// A command that waits at a named point.
-pub(crate) struct Paused {
-    child: Option<Child>,
-    go: PathBuf,
-}
-
-impl Paused {
-    /// Lets it go on to its end.
-    pub(crate) fn go_on(mut self) -> Said {
-        std::fs::File::create(&self.go).unwrap();
-        said(&self.child.take().unwrap().wait_with_output().unwrap())
-    }
-}
-
-impl Drop for Paused {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
 }
 
 /// A session of another program: its statements run in the order in which they are given.

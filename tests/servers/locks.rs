@@ -1,7 +1,8 @@
 //! Locks: of other programs on the records, and the one by which one host alone runs on a system.
 
 use crate::bench::said;
-use crate::firm::{Firm, by_kind, numbers, outcomes, pause};
+use crate::firm::{Firm, by_kind, numbers, outcomes};
+use crate::paused::pause;
 use crate::support::servers::Kind;
 
 on_both!(

@@ -5,6 +5,10 @@
 #[expect(clippy::allow_attributes, reason = "what one test program leaves unused another uses")]
 #[allow(dead_code, reason = "each test program uses its own part")]
 mod bench;
+#[path = "../support/paused.rs"]
+#[expect(clippy::allow_attributes, reason = "what one test program leaves unused another uses")]
+#[allow(dead_code, reason = "each test program uses its own part")]
+mod paused;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -7,7 +7,7 @@ use crate::codes;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::source::shown;
 use crate::config::tree::{Entry, Node};
-use crate::domain::rule::{Limits, WHOLE_SHARE};
+use crate::domain::rule::{Limits, Mode, WHOLE_SHARE};
 
 pub(super) fn limits(rule: &Node, out: Out<'_>) -> Option<Limits> {
     let mut limits = Limits::default();
@@ -33,7 +33,16 @@ pub(super) fn limits(rule: &Node, out: Out<'_>) -> Option<Limits> {
     if let Some(entry) = node.entry("change") {
         limits.change = change(entry, out);
     }
+    if let Some(entry) = node.entry("first-bite") {
+        limits.first_bite = count(&entry.node)?;
+    }
     (out.len() == before).then_some(limits)
+}
+
+/// Whether the rule purges: the host's word, and the rule's own. A host that observes is overruled by no rule.
+pub(super) fn mode(root: &Node, rule: &Node) -> Mode {
+    let observes = |node: &Node| node.text_of("mode") == Some("observe");
+    if observes(root) || observes(rule) { Mode::Observe } else { Mode::Enforce }
 }
 
 /// "10 %" in thousandths of a per cent.

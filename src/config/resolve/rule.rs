@@ -81,6 +81,7 @@ fn rule(
         parts: parts?,
         limits: limits?,
         schedule: schedule.ok()?,
+        mode: limits::mode(root, node),
     })
 }
 

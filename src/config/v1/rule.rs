@@ -63,6 +63,12 @@ pub(in crate::config) static RULE: Shape = Shape {
             "protect = [{ where = \"open = 1\" }, { table = \"disputes\", on = \"customer_id\" }]",
         ),
         key("limits", Table(&LIMITS), "How much may go.", "limits = { per-run = 20_000, share = \"10 %\" }"),
+        key(
+            "mode",
+            Word(&MODES),
+            "\"observe\": plan and report as if, purge nothing; the host's mode where it is left out.",
+            "mode = \"observe\"",
+        ),
         key("schedule", Text, "When it runs, as cron writes it, in the policy's zone.", "schedule = \"30 2 * * *\""),
         key("allow-scan", Flag, "Accept reading the whole table where no index serves the clock.", "allow-scan = true"),
         key(
@@ -73,6 +79,9 @@ pub(in crate::config) static RULE: Shape = Shape {
         ),
     ],
 };
+
+/// Whether what is due goes.
+pub(in crate::config) const MODES: [&str; 2] = ["enforce", "observe"];
 
 /// Periods that a term can count from the end of.
 pub(in crate::config) const PERIODS: [&str; 4] =
@@ -284,5 +293,11 @@ pub(in crate::config) static LIMITS: Shape = Shape {
         key("share", Text, "At most this part of the table's records may be due.", "share = \"10 %\""),
         key("max", Count, "At most so many records may be due.", "max = 500"),
         key("change", Text, "At most so many times the largest of the last five plans may be due.", "change = \"3 x\""),
+        key(
+            "first-bite",
+            Count,
+            "Records of the first run after an approval: they go alone and are looked for before the others go.",
+            "first-bite = 10",
+        ),
     ],
 };

@@ -14,6 +14,8 @@ use crate::domain::recipe::Recipe;
 use crate::domain::rule::{Action, Rule};
 use crate::domain::selection::{Protect, Selection};
 
+/// How the facts begin that say what else happens when a record goes.
+const EFFECTS: [&str; 2] = ["foreign-key ", "trigger "];
 /// From this many rows a full reading is felt.
 const BIG: u64 = 50_000;
 
@@ -38,7 +40,10 @@ impl SqlConnector {
             None => String::new(),
         };
         faults.findings.sort_by(|a, b| (a.severity, a.code.id, &a.at).cmp(&(b.severity, b.code.id, &b.at)));
-        Ok(Probe { facts, findings: faults.findings })
+        let effects: Vec<&str> =
+            facts.lines().filter(|line| EFFECTS.iter().any(|kind| line.starts_with(kind))).collect();
+        let effects = effects.join("\n");
+        Ok(Probe { facts, effects, findings: faults.findings })
     }
 }
 
