@@ -161,6 +161,10 @@ codes! {
         "A recipe that writes text can't fill a column of numbers, dates or uuids: the database would refuse it, or keep something else. Use \"null\" or a fixed value of that type.";
     RIGHT_MISSING = "B230", "the account lacks a right",
         "The rule needs a right that the account does not have, so a run would stop at its first batch. `bewaard grants SYSTEM` prints exactly the statements that give it.";
+    RELATION_COLLATIONS = "B231", "two columns compare texts in different ways",
+        "Where one column takes JAN for jan and the other does not, a join finds other rows from one side than from the other, and a foreign key follows a third way. Which rows belong together would then be a guess. Give both columns the same collation.";
+    CHILD_SHARED = "B232", "child rows that may belong to several records",
+        "A row that refers to something that is not unique (a name, an address) belongs to every record that has it. It would go with the first of them and be missed by the others. Relate child rows by a unique key; rows that only repeat such a value need a rule of their own.";
     ACCOUNT_LACKS_RIGHT = "B260", "the account lacks a right that a rule needs",
         "The account in the policy may not do on this table what the rule asks. The rule does not run. `bewaard grants SYSTEM` prints the exact statements for an account that may do this and nothing else; an administrator of the database runs them.";
     ACCOUNT_HAS_MORE = "B261", "the account may do more than the rules need",

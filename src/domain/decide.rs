@@ -29,6 +29,17 @@ pub struct Found {
     pub identities: Vec<Identity>,
     /// To know it again by.
     pub fingerprint: Fingerprint,
+    /// The records of the same collection that hang below it, at any depth, and would go with it. Theirs are empty.
+    pub below: Vec<Below>,
+}
+
+/// A record that hangs below another of its own collection.
+#[derive(Debug, Clone)]
+pub struct Below {
+    /// The record.
+    pub found: Found,
+    /// Whether the rule selects it.
+    pub selected: bool,
 }
 
 /// What the decision is made against.
@@ -50,6 +61,8 @@ pub enum KeepReason {
     Held,
     /// The selection's protection applies.
     Protected,
+    /// A record below it is not due, or the rule does not select it: it would go too.
+    RecordBelow,
     /// It has no clock value.
     NoClock,
     /// Its clock is a zero date.
@@ -66,10 +79,11 @@ pub enum KeepReason {
 
 impl KeepReason {
     /// Every reason, in the order of reports.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NotYetDue,
         Self::Held,
         Self::Protected,
+        Self::RecordBelow,
         Self::NoClock,
         Self::ZeroDate,
         Self::PartialDate,
@@ -80,7 +94,7 @@ impl KeepReason {
 
     /// Whether somebody must decide, since no term will ever end this.
     pub fn needs_decision(self) -> bool {
-        !matches!(self, Self::NotYetDue | Self::Held | Self::Protected)
+        !matches!(self, Self::NotYetDue | Self::Held | Self::Protected | Self::RecordBelow)
     }
 
     /// The word for it in JSON.
@@ -89,6 +103,7 @@ impl KeepReason {
             Self::NotYetDue => "not-yet-due",
             Self::Held => "held",
             Self::Protected => "protected",
+            Self::RecordBelow => "record-below",
             Self::NoClock => "no-clock",
             Self::ZeroDate => "zero-date",
             Self::PartialDate => "partial-date",
@@ -124,7 +139,8 @@ pub enum GroundVerdict {
 /// Judges each part of a record, in the order of the rule's parts.
 ///
 /// A part is due when its longest ground has passed. A hold or a protection keeps all parts; a clock that can't say
-/// keeps its part. Where the whole record is due, its other parts are settled with it.
+/// keeps its part. A record goes only when every record below it in the same collection is due itself, and has been due
+/// since the newest of their days. Where the whole record is due, its other parts are settled with it.
 pub fn decide(rule: &Rule, found: &Found, holds: &Holds, moment: Moment) -> Vec<Verdict> {
     let stays = if found.protected {
         Some(KeepReason::Protected)
@@ -135,6 +151,9 @@ pub fn decide(rule: &Rule, found: &Found, holds: &Holds, moment: Moment) -> Vec<
     let verdict = |(place, part): (usize, &Part)| match (found.done.get(place), stays) {
         (Some(true), _) if !part.is_record() => Verdict::Settled,
         (_, Some(reason)) => Verdict::Kept(reason),
+        (_, None) if part.is_record() => {
+            with_those_below(rule, judge_part(rule, part, found, moment), found, holds, moment)
+        }
         (_, None) => judge_part(rule, part, found, moment),
     };
     let mut verdicts: Vec<Verdict> = rule.parts.iter().enumerate().map(verdict).collect();
@@ -151,6 +170,18 @@ pub fn decide(rule: &Rule, found: &Found, holds: &Holds, moment: Moment) -> Vec<
         }
     }
     verdicts
+}
+
+/// What becomes of a whole record, given the records below it.
+fn with_those_below(rule: &Rule, own: Verdict, found: &Found, holds: &Holds, moment: Moment) -> Verdict {
+    let Verdict::Due(mut since) = own else { return own };
+    for below in &found.below {
+        let verdicts = if below.selected { decide(rule, &below.found, holds, moment) } else { Vec::new() };
+        let whole = rule.parts.iter().zip(&verdicts).find(|(part, _)| part.is_record());
+        let Some((_, Verdict::Due(day))) = whole else { return Verdict::Kept(KeepReason::RecordBelow) };
+        since = since.max(*day);
+    }
+    Verdict::Due(since)
 }
 
 fn judge_part(rule: &Rule, part: &Part, found: &Found, moment: Moment) -> Verdict {

@@ -69,6 +69,7 @@ fn found(clocks: Vec<Reading>, parts: usize) -> Found {
         done: vec![false; parts],
         identities: Vec::new(),
         fingerprint: Fingerprint(Vec::new()),
+        below: Vec::new(),
     }
 }
 

@@ -23,4 +23,5 @@ pub mod value;
 
 /// Raised only when a decision or a recipe can differ for the same policy and the same data.
 /// It enters every rule's decision digest, so raising it closes the gates that it concerns.
-pub const SEMANTICS: u32 = 1;
+/// 2: a record waits for those below it in its own table.
+pub const SEMANTICS: u32 = 2;

@@ -1,6 +1,6 @@
 //! Carrying out a mandate: what is still due and still in the set is found again and purged in batches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::NaiveDate;
 
@@ -9,10 +9,10 @@ use super::run::Mandate;
 use super::survey::{DueDays, PAGE, Progress, mark};
 use super::{Engine, EngineError};
 use crate::connect::{ConnectError, Connector, Item, Presence, Query};
-use crate::domain::decide::{Verdict, decide};
+use crate::domain::decide::{Found, Verdict, decide};
 use crate::domain::digest::MacKey;
 use crate::domain::outcome::Tally;
-use crate::domain::rule::Rule;
+use crate::domain::rule::{Part, Rule};
 use crate::domain::value::Key;
 use crate::state::keys::Purpose;
 use crate::state::spool::Mark;
@@ -64,6 +64,28 @@ pub(super) fn untried(days: &DueDays, tried: &Tried) -> DueDays {
 struct Next {
     items: Vec<Item>,
     since: Vec<NaiveDate>,
+    /// Records that went into a batch since they hang below another.
+    below: HashSet<Key>,
+}
+
+impl Next {
+    /// Takes a record, and with its whole record those below it: they are due themselves, and must go in one
+    /// transaction, each with an outcome of its own.
+    fn take(&mut self, rule: &Rule, found: Found, parts: Vec<usize>, since: NaiveDate) {
+        let whole = rule.parts.iter().position(Part::is_record).filter(|place| parts.contains(place));
+        let in_batch = |items: &[Item], key: &Key| items.iter().any(|item| item.key == *key);
+        for one in found.below.into_iter().map(|below| below.found) {
+            if let Some(whole) = whole
+                && !in_batch(&self.items, &one.key)
+                && self.below.insert(one.key.clone())
+            {
+                self.items.push(Item { key: one.key, fingerprint: one.fingerprint, parts: vec![whole] });
+                self.since.push(since);
+            }
+        }
+        self.items.push(Item { key: found.key, fingerprint: found.fingerprint, parts });
+        self.since.push(since);
+    }
 }
 
 /// What the walk asks of each record.
@@ -93,7 +115,8 @@ impl Engine {
         let rule = context.rule;
         let pick = Pick { rule, collection: rule.selection.collection(), key: self.mac_key(Purpose::Plan)? };
         let mut walked = Walked::default();
-        let mut next = Next { items: Vec::with_capacity(BATCH), since: Vec::with_capacity(BATCH) };
+        let mut next =
+            Next { items: Vec::with_capacity(BATCH), since: Vec::with_capacity(BATCH), below: HashSet::new() };
         let (mut after, mut last_day_left) = (None, mandate.on_last_day);
         loop {
             let identities = !self.holds.is_empty();
@@ -106,13 +129,13 @@ impl Engine {
                     continue;
                 }
                 let parts = parts_in_set(&pick, mandate, &found.key, &verdicts)?;
-                if parts.is_empty() || pick.tried_mark(&found.key).is_some_and(|mark| tried.contains_key(&mark)) {
+                let was_tried = pick.tried_mark(&found.key).is_some_and(|mark| tried.contains_key(&mark));
+                if parts.is_empty() || was_tried || next.below.contains(&found.key) {
                     continue;
                 }
                 last_day_left -= u64::from(oldest == mandate.last_day);
-                next.items.push(Item { key: found.key, fingerprint: found.fingerprint, parts });
-                next.since.push(oldest);
-                if next.items.len() == BATCH {
+                next.take(rule, found, parts, oldest);
+                if next.items.len() >= BATCH {
                     self.next_batch(connector, context, &pick, &mut next, tried, &mut walked, mandate, progress)
                         .await?;
                     if walked.ends() {

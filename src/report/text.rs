@@ -16,6 +16,7 @@ pub fn reason(reason: KeepReason) -> &'static str {
         KeepReason::NotYetDue => "term has not passed",
         KeepReason::Held => "held",
         KeepReason::Protected => "protected",
+        KeepReason::RecordBelow => "a record below it stays",
         KeepReason::NoClock => "no clock value",
         KeepReason::ZeroDate => "zero date",
         KeepReason::PartialDate => "partial date",

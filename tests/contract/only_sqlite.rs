@@ -95,6 +95,17 @@ async fn values_keep_their_own_type_and_collation() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_unique_in_another_way_than_it_is_compared_is_no_key() {
+    let harness = Sqlite::start().await;
+    harness.sql("CREATE TABLE u (k TEXT COLLATE NOCASE NOT NULL, seen DATE); CREATE UNIQUE INDEX uk ON u (k COLLATE BINARY);").await;
+    harness.sql("INSERT INTO u VALUES ('jan', '2020-01-01'), ('JAN', '2026-05-05');").await;
+    let mut rule = old("u");
+    sql(&mut rule).key = vec!["k".into()];
+    let findings = open(&harness.system()).probe(&rule).await.unwrap().findings;
+    assert!(findings.iter().any(|one| one.code.id == "B205"), "{findings:?}");
+}
+
+#[tokio::test]
 async fn a_trigger_that_keeps_rows_stops_the_rule_and_rolls_back() {
     let harness = Sqlite::start().await;
     harness.sql("CREATE TABLE t (id INTEGER PRIMARY KEY, seen DATE); INSERT INTO t VALUES (1, '2020-01-01'), (2, '2020-01-01');").await;

@@ -409,3 +409,39 @@ fn another_database_with_the_same_keys_and_dates_waits_for_a_person() {
     let run = bench.bewaard(&["run", "--json"]).ends(3).json();
     assert_eq!(run["runs"][0]["gate"], "needs-approval");
 }
+
+#[test]
+fn a_record_waits_for_those_below_it_and_each_has_an_outcome_of_its_own() {
+    let policy = r#"[rule.replies]
+system = "shop"
+records.table = "replies"
+since.column = "day"
+keep = "2 years"
+because = "test"
+children = [{ table = "replies", on = "parent" }]
+then.delete = true
+limits.share = "100 %"
+"#;
+    // 1 <- 2 <- 3: all old. 10 <- 11: the reply is new. 700 is above 20 and has the higher number.
+    let schema = "create table replies (id integer primary key, parent integer references replies(id), day text);
+        create index p on replies(parent);
+        insert into replies values (1, null, '2019-01-01'), (2, 1, '2019-02-01'), (3, 2, '2019-03-01'),
+          (10, null, '2019-01-01'), (11, 10, '2026-10-01'), (700, null, '2019-01-01'), (20, 700, '2019-01-01');
+        with recursive n(i) as (select 1000 union all select i + 1 from n where i < 2200)
+        insert into replies select i, null, '2020-01-01' from n;";
+    let bench = Bench::new(policy, schema);
+    bench.approve_all();
+    let plan = bench.bewaard(&["plan", "--json"]).ends(0).json()["plans"][0].clone();
+    assert_eq!((plan["due"].as_u64(), plan["kept"]["record-below"].as_u64()), (Some(1206), Some(1)), "{plan}");
+    assert_eq!(plan["kept"]["not-yet-due"], 1);
+    let explained = bench.bewaard_with_input(&["plan", "replies", "--explain", "-"], "10\n").ends(0).out;
+    assert!(explained.contains("a record below it stays"), "{explained}");
+    let run = bench.bewaard(&["run", "--json"]).ends(0).json();
+    assert_eq!((run["runs"][0]["erased"].as_u64(), run["runs"][0]["already-gone"].as_u64()), (Some(1206), Some(0)));
+    assert_eq!(bench.number("select count(*) from replies"), 2);
+    assert_eq!(bench.entries("outcome").len(), 1206);
+    bench.sql("update replies set day = '2019-01-01'");
+    bench.bewaard(&["run"]).ends(0);
+    assert_eq!(bench.number("select count(*) from replies"), 0);
+    bench.verified();
+}

@@ -50,6 +50,7 @@ fn found(case: &Case<'_>) -> Found {
         done: vec![false; case.rule.parts.len()],
         identities: Vec::new(),
         fingerprint: Fingerprint(Vec::new()),
+        below: Vec::new(),
     }
 }
 
@@ -101,6 +102,7 @@ fn reason_words(reason: KeepReason) -> &'static str {
         KeepReason::NotYetDue => "for its term has not passed",
         KeepReason::Held => "for a hold binds it",
         KeepReason::Protected => "for it is protected",
+        KeepReason::RecordBelow => "for a record below it stays",
         KeepReason::NoClock => "for it has no date to count from",
         KeepReason::ZeroDate => "for its date is a zero date",
         KeepReason::PartialDate => "for its date lacks a month or a day",

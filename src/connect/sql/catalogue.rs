@@ -62,7 +62,7 @@ pub struct Column {
     /// Whether the engine sets it to the present time at each update of its row (MariaDB's ON UPDATE
     /// CURRENT_TIMESTAMP): our own anonymising must not move such a clock.
     pub set_by_updates: bool,
-    /// Its character set or collation, where the engine tells one.
+    /// What else than equal bytes makes two texts of it equal; `None` where nothing does, and for other kinds.
     pub collation: Option<String>,
 }
 
@@ -140,6 +140,13 @@ impl Table {
         };
         let never_null = || columns.iter().all(|name| self.column(name).is_some_and(|column| !column.nullable));
         same(&self.primary_key) || (self.unique.iter().any(|key| same(key)) && never_null())
+    }
+
+    /// Whether rows of another table that refer to these columns refer to one row here, at most: a unique index lies
+    /// within them. A NULL is referred to by nobody.
+    pub fn is_unique(&self, columns: &[String]) -> bool {
+        let within = |key: &Vec<String>| !key.is_empty() && key.iter().all(|one| columns.contains(one));
+        std::iter::once(&self.primary_key).chain(&self.unique).any(within)
     }
 
     /// Whether an index starts with these columns, in any order among them.

@@ -1,11 +1,12 @@
 //! Child rows: reading them level by level, and counting them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::engine::{Session, Statement};
 use super::records::{ReadFault, Reader, aliased, chunk_size, flat, usable_key};
 use super::relate::{Link, Node, NodeAction};
 use super::resolve::{RECORD, RELATED};
+use crate::domain::decide::{Below as RecordBelow, Found};
 use crate::domain::value::{Key, Scalar};
 
 /// One row of a node.
@@ -25,6 +26,60 @@ pub(super) struct ChildRow {
     pub(super) itself: bool,
 }
 
+impl ChildRow {
+    /// A record itself, above all its rows.
+    fn root(owner: usize, key: &Key) -> Self {
+        Self { key: key.clone(), reference: Vec::new(), values: Vec::new(), owner, level: 0, itself: false }
+    }
+}
+
+/// Records of one table and which hangs below which.
+struct Family {
+    keys: Vec<Key>,
+    places: HashMap<Key, usize>,
+    children: Vec<Vec<usize>>,
+}
+
+impl Family {
+    /// Records of which nothing is known yet.
+    fn of(keys: impl Iterator<Item = Key>) -> Self {
+        let keys: Vec<Key> = keys.collect();
+        let places = keys.iter().enumerate().map(|(place, key)| (key.clone(), place)).collect();
+        let children = vec![Vec::new(); keys.len()];
+        Self { keys, places, children }
+    }
+
+    /// Takes in that one hangs below another; gives its place and key where it is new.
+    fn add(&mut self, above: usize, key: Key) -> Option<(usize, Key)> {
+        let known = self.places.get(&key).copied();
+        let place = known.unwrap_or(self.keys.len());
+        if let Some(children) = self.children.get_mut(above) {
+            children.push(place);
+        }
+        if known.is_some() {
+            return None;
+        }
+        self.places.insert(key.clone(), place);
+        self.keys.push(key.clone());
+        self.children.push(Vec::new());
+        Some((place, key))
+    }
+
+    /// All that hangs below a record, at any depth, in the order of the places; never the record itself.
+    fn below(&self, root: usize) -> Vec<usize> {
+        let (mut seen, mut open) = (BTreeSet::from([root]), vec![root]);
+        while let Some(place) = open.pop() {
+            for child in self.children.get(place).into_iter().flatten() {
+                if seen.insert(*child) {
+                    open.push(*child);
+                }
+            }
+        }
+        seen.remove(&root);
+        seen.into_iter().collect()
+    }
+}
+
 /// The rows of each node, in the order of the nodes. Those of the first node are the records themselves and the rows
 /// of their own table that hang below them.
 pub(super) struct Below {
@@ -39,14 +94,7 @@ impl Reader<'_> {
         roots: &[(usize, &Key)],
         lock: bool,
     ) -> Result<Below, ReadFault> {
-        let root = |(owner, key): &(usize, &Key)| ChildRow {
-            key: (*key).clone(),
-            reference: Vec::new(),
-            values: Vec::new(),
-            owner: *owner,
-            level: 0,
-            itself: false,
-        };
+        let root = |(owner, key): &(usize, &Key)| ChildRow::root(*owner, key);
         let mut rows: Vec<Vec<ChildRow>> = Vec::new();
         for (place, node) in self.resolved.nodes.iter().enumerate() {
             let mut own = match (node.parent, &node.link) {
@@ -60,6 +108,44 @@ impl Reader<'_> {
             rows.push(own);
         }
         Ok(Below { rows })
+    }
+
+    /// Fills in the records of the rule's own table that hang below these, where it refers to itself.
+    pub(super) async fn read_below(
+        &self,
+        session: &mut dyn Session,
+        found: &mut [Found],
+        identities: bool,
+    ) -> Result<(), ReadFault> {
+        let Some(node) = self.resolved.nodes.first().filter(|node| !node.loops.is_empty()) else { return Ok(()) };
+        let mut family = Family::of(found.iter().map(|one| one.key.clone()));
+        let mut frontier: Vec<ChildRow> =
+            family.keys.iter().enumerate().map(|(place, key)| ChildRow::root(place, key)).collect();
+        while !frontier.is_empty() {
+            let mut next = Vec::new();
+            for link in &node.loops {
+                for row in self.rows_of(session, 0, link, &frontier, false).await? {
+                    next.extend(family.add(row.owner, row.key).map(|(place, key)| ChildRow::root(place, &key)));
+                }
+            }
+            frontier = next;
+        }
+        let below: Vec<Vec<usize>> = (0..found.len()).map(|root| family.below(root)).collect();
+        let wanted: BTreeSet<usize> = below.iter().flatten().copied().collect();
+        let keys: Vec<&Key> = wanted.iter().filter_map(|place| family.keys.get(*place)).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let records = self.by_key(session, &keys, identities).await?;
+        let known: HashMap<&Key, RecordBelow> = records
+            .iter()
+            .map(|record| (&record.key, RecordBelow { found: self.found(record), selected: record.selected }))
+            .collect();
+        for (one, below) in found.iter_mut().zip(below) {
+            let keys = below.into_iter().filter_map(|place| family.keys.get(place));
+            one.below = keys.filter_map(|key| known.get(key)).cloned().collect();
+        }
+        Ok(())
     }
 
     /// The rows of a node below rows of the node above; each row once.

@@ -19,6 +19,7 @@ use crate::connect::{
     Advice, Batch, Capabilities, CommitWatch, ConnectError, Connector, Described, EraseError, Fate, FieldKeys, Finding,
     Item, Judge, Page, Presence, Probe, Query,
 };
+use crate::domain::decide::Found;
 use crate::domain::id::{BatchId, RuleId, SystemId};
 use crate::domain::outcome::Receipt;
 use crate::domain::rule::Rule;
@@ -204,9 +205,14 @@ impl Connector for SqlConnector {
             .page(lease.session(), after, query.due_by, query.identities, limit)
             .await
             .map_err(|found| fault::from_read(&self.system, doing, &found))?;
+        let mut found: Vec<Found> = records.iter().map(|record| reader.found(record)).collect();
+        reader
+            .read_below(lease.session(), &mut found, query.identities)
+            .await
+            .map_err(|found| fault::from_read(&self.system, doing, &found))?;
         lease.keep();
         let next = if records.len() == limit { records.last().map(|record| record.key.clone()) } else { None };
-        Ok(Page { found: records.iter().map(|record| reader.found(record)).collect(), next })
+        Ok(Page { found, next })
     }
 
     async fn dependants(&self, rule: &Rule, keys: &[Key]) -> Result<BTreeMap<String, u64>, ConnectError> {
@@ -214,7 +220,7 @@ impl Connector for SqlConnector {
         let resolved = self.resolved(rule, doing).await?;
         let mut out: BTreeMap<String, u64> =
             resolved.nodes.iter().skip(1).map(|node| (node.label.clone(), 0)).collect();
-        if resolved.nodes.len() == 1 && resolved.nodes.iter().all(|node| node.loops.is_empty()) {
+        if resolved.nodes.len() == 1 {
             return Ok(out);
         }
         let reader = self.reader(rule, &resolved);

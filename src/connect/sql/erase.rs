@@ -81,8 +81,6 @@ impl From<ReadFault> for Halt {
 pub(super) struct Try<'t> {
     /// The items that are to go.
     pub(super) items: &'t [usize],
-    /// The items that were taken out before: they stay, also as rows below another.
-    pub(super) out: &'t [usize],
     /// Whether it is meant, or rolled back whatever it finds.
     pub(super) commit: bool,
 }
@@ -132,8 +130,7 @@ impl<'a> Eraser<'a> {
         let mut out = Settled::new();
         let mut searched = false;
         loop {
-            let taken: Vec<usize> = out.keys().copied().collect();
-            match self.attempt(session, Try { items: &items, out: &taken, commit: true }).await {
+            match self.attempt(session, Try { items: &items, commit: true }).await {
                 Ok(settled) => {
                     out.extend(settled);
                     return Ok(out);
@@ -141,12 +138,12 @@ impl<'a> Eraser<'a> {
                 Err(Halt::Again(changed)) => self.take_out(&mut items, &mut out, changed),
                 Err(Halt::Mismatch) if !searched => {
                     searched = true;
-                    let bad = self.search(session, &items, &taken, Outcome::Changed).await?;
+                    let bad = self.search(session, &items, Outcome::Changed).await?;
                     self.take_out(&mut items, &mut out, bad);
                 }
                 Err(Halt::Read(ReadFault::Sql(fault))) if fault.kind == FaultKind::Constraint && !searched => {
                     searched = true;
-                    let bad = self.search(session, &items, &taken, Outcome::Failed).await?;
+                    let bad = self.search(session, &items, Outcome::Failed).await?;
                     if bad.is_empty() {
                         return Err(self.not_done(&Halt::from(fault)));
                     }
@@ -165,7 +162,7 @@ impl<'a> Eraser<'a> {
         }
         let mut out = Settled::new();
         for (place, item) in items.iter().enumerate() {
-            match self.attempt(session, Try { items: &[*item], out: &[], commit: true }).await {
+            match self.attempt(session, Try { items: &[*item], commit: true }).await {
                 Ok(settled) => out.extend(settled),
                 Err(Halt::Again(taken)) => {
                     // Child rows may be gone already, and there is no way back.
@@ -204,13 +201,12 @@ impl<'a> Eraser<'a> {
         &self,
         session: &mut dyn Session,
         items: &[usize],
-        out: &[usize],
         outcome: Outcome,
     ) -> Result<Vec<(usize, Outcome)>, EraseError> {
         let mut bad = Vec::new();
         let mut open: Vec<Vec<usize>> = vec![items.to_vec()];
         while let Some(set) = open.pop() {
-            match self.attempt(session, Try { items: &set, out, commit: false }).await {
+            match self.attempt(session, Try { items: &set, commit: false }).await {
                 Ok(_) => {}
                 Err(Halt::Again(taken)) => {
                     let rest: Vec<usize> =
@@ -261,7 +257,7 @@ impl<'a> Eraser<'a> {
     async fn within(&self, session: &mut dyn Session, this: Try<'_>) -> Result<Settled, Halt> {
         let mut settled = Settled::new();
         let intent = self.read_and_judge(session, this, &mut settled).await?;
-        let below = self.read_children(session, this, &intent).await?;
+        let below = self.read_children(session, &intent).await?;
         self.point(this, "after-read");
         let children = self.erase_children(session, &below, &intent).await?;
         self.point(this, "after-children");

@@ -1,6 +1,6 @@
 //! Within the erasing transaction: what the records are now, what hangs on them, and whether that changed meanwhile.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::children::Below;
 use super::engine::Session;
@@ -74,41 +74,33 @@ impl Eraser<'_> {
         }
     }
 
-    /// The child rows of those that go, locked. A row of the record's own table that goes as a child is still a
-    /// record: where a hold or a protection binds it, its parent stays too.
-    pub(super) async fn read_children(
-        &self,
-        session: &mut dyn Session,
-        this: Try<'_>,
-        intent: &Intent,
-    ) -> Result<Below, Halt> {
+    /// The child rows of those that go, locked. A row of the record's own table that hangs below it and is no item of
+    /// this batch that goes too is a record in its own right: it stays, and so does what stands above it.
+    pub(super) async fn read_children(&self, session: &mut dyn Session, intent: &Intent) -> Result<Below, Halt> {
         let roots: Vec<(usize, &Key)> =
             intent.delete.iter().filter_map(|item| self.key(*item).map(|key| (*item, key))).collect();
         if roots.is_empty() {
             return Ok(Below { rows: self.resolved().nodes.iter().map(|_| Vec::new()).collect() });
         }
         let below = self.reader.below(session, &roots, true).await?;
-        let descendants = below.rows.first().map_or(&[][..], |rows| rows.get(roots.len()..).unwrap_or_default());
-        if descendants.is_empty() {
+        let others = below.rows.first().map_or(&[][..], |rows| rows.get(roots.len()..).unwrap_or_default());
+        if others.is_empty() {
             return Ok(below);
         }
-        // A row of this batch that stays for its own reasons does not go as somebody's child either.
-        let staying = this.items.iter().filter(|item| !intent.delete.contains(item)).chain(this.out);
-        let staying: HashSet<&Key> = staying.filter_map(|item| self.key(*item)).collect();
         let mut kept: BTreeMap<usize, Outcome> = BTreeMap::new();
-        let keys: Vec<&Key> = descendants.iter().map(|row| &row.key).collect();
+        let keys: Vec<&Key> = others.iter().map(|row| &row.key).collect();
         let records = self.reader.by_key(session, &keys, self.judge.wants_identities()).await?;
-        for record in &records {
-            let Some(row) = descendants.iter().find(|row| row.key == record.key) else { continue };
-            let verdicts = self.judge.judge(row.owner, &self.reader.found(record));
-            let stays = record.protected || verdicts.iter().any(|(_, verdict)| *verdict == Err(Outcome::Withheld));
-            if stays {
-                kept.insert(row.owner, Outcome::Withheld);
-            } else if staying.contains(&record.key) {
-                kept.entry(row.owner).or_insert(Outcome::Changed);
-            }
+        for row in others {
+            let record = records.iter().find(|record| record.key == row.key);
+            let held = |record: &Record| {
+                let verdicts = self.judge.judge(row.owner, &self.reader.found(record));
+                record.protected || verdicts.iter().any(|(_, verdict)| *verdict == Err(Outcome::Withheld))
+            };
+            let outcome = if record.is_some_and(held) { Outcome::Withheld } else { Outcome::Changed };
+            let known = kept.entry(row.owner).or_insert(outcome);
+            *known = if outcome == Outcome::Withheld { outcome } else { *known };
         }
-        if kept.is_empty() { Ok(below) } else { Err(Halt::Again(kept.into_iter().collect())) }
+        Err(Halt::Again(kept.into_iter().collect()))
     }
 
     /// (c) for clocks: a related row that was not there when we judged.

@@ -292,6 +292,7 @@ impl Reader<'_> {
             done: self.done(record),
             identities: record.identities.clone(),
             fingerprint: self.fingerprint(record),
+            below: Vec::new(),
         }
     }
 

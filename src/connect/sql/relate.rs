@@ -89,15 +89,8 @@ impl Link {
             );
             return None;
         }
-        for (from, target) in on.iter().zip(&to) {
-            if !comparable(from.class, target.class) {
-                let text = format!(
-                    "`{}`.`{}` ({}) and `{}`.`{}` ({}) are of different kinds: comparing them can match too much",
-                    table.name.name, from.name, from.ty, above.name.name, target.name, target.ty
-                );
-                faults.fault(codes::RELATION_TYPES, at, text, "relate columns of the same kind");
-                return None;
-            }
+        if !on.iter().zip(&to).all(|(from, target)| compares(table, from, above, target, at, faults)) {
+            return None;
         }
         let printer = Printer { dialect, table, alias: RELATED, exists: &no_relations };
         let filter = match &relation.filter {
@@ -132,6 +125,28 @@ impl Link {
         format!("EXISTS (SELECT 1 FROM {table} {RELATED} WHERE {}{matching})", self.joined(dialect, above))
     }
 
+    /// A fault unless each row of this table belongs to one row above: what two share is not taken along with one.
+    fn belongs_to_one(&self, above: &Table, at: &str, faults: &mut Faults) -> bool {
+        let to: Vec<String> = self.to.iter().map(|column| column.name.clone()).collect();
+        if above.is_unique(&to) {
+            return true;
+        }
+        let text = format!(
+            "rows of `{}` refer to {} of `{}`, which is not unique: one row may belong to several, and would go with \
+             the first of them",
+            self.table.name.name,
+            to.join(", "),
+            above.name.name
+        );
+        faults.fault(
+            codes::CHILD_SHARED,
+            at,
+            text,
+            "relate them by a unique key, or make a rule of its own for that table",
+        );
+        false
+    }
+
     /// The names of the referring columns.
     pub(super) fn on_names(&self) -> Vec<String> {
         self.on.iter().map(|column| column.name.clone()).collect()
@@ -146,6 +161,30 @@ fn count(columns: usize) -> String {
 fn comparable(a: TypeClass, b: TypeClass) -> bool {
     let number = |class| matches!(class, TypeClass::Integer | TypeClass::Decimal);
     a == b || (number(a) && number(b)) || a == TypeClass::Dynamic || b == TypeClass::Dynamic
+}
+
+/// Whether two columns hold the same kind of value and compare texts in the same way; a fault otherwise.
+fn compares(table: &Table, from: &Column, above: &Table, target: &Column, at: &str, faults: &mut Faults) -> bool {
+    let told = |from_is: &str, target_is: &str| {
+        format!(
+            "`{}`.`{}` ({from_is}) and `{}`.`{}` ({target_is})",
+            table.name.name, from.name, above.name.name, target.name
+        )
+    };
+    if !comparable(from.class, target.class) {
+        let text = format!("{} are of different kinds: comparing them can match too much", told(&from.ty, &target.ty));
+        faults.fault(codes::RELATION_TYPES, at, text, "relate columns of the same kind");
+        return false;
+    }
+    let how = |column: &Column| column.collation.clone().unwrap_or_else(|| "by bytes".into());
+    if from.collation != target.collation {
+        let both = told(&how(from), &how(target));
+        let text = format!("{both} compare texts in different ways: one sees two rows where the other sees one");
+        let remedy = "give both columns the same collation, or relate them by a number";
+        faults.fault(codes::RELATION_COLLATIONS, at, text, remedy);
+        return false;
+    }
+    true
 }
 
 fn single_foreign_key<'a>(table: &'a Table, above: &Table, at: &str, faults: &mut Faults) -> Option<&'a ForeignKey> {
@@ -213,7 +252,7 @@ impl Tree<'_> {
                 return;
             };
             let link = Link::resolve(&child.relation, &above, &above_key, self.tables, self.dialect, &at, self.faults);
-            let Some(link) = link else { continue };
+            let Some(link) = link.filter(|link| link.belongs_to_one(&above, &at, self.faults)) else { continue };
             if link.table.name == above.name && child.then == ChildAction::Delete {
                 if let Some(node) = self.nodes.get_mut(parent) {
                     node.loops.push(link);
@@ -303,7 +342,8 @@ impl Tree<'_> {
         }
         let at = self.at();
         let Some(table) = known_table(self.tables, &key.table, &at, self.faults) else { return };
-        let Some(link) = Link::of_foreign_key(key, table, &above) else { return };
+        let link = Link::of_foreign_key(key, table, &above);
+        let Some(link) = link.filter(|link| link.belongs_to_one(&above, &at, self.faults)) else { return };
         if key.table == above.name {
             if let Some(node) = self.nodes.get_mut(place) {
                 node.loops.push(link);

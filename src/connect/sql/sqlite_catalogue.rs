@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::catalogue::{Column, ForeignKey, OnDelete, Table, TableKind, TypeClass};
-use super::engine::{Need, Row, Session, SqlFault, Statement};
+use super::engine::{FaultKind, Need, Row, Session, SqlFault, Statement};
 use crate::codes;
 use crate::connect::{Finding, Severity};
 use crate::domain::selection::TableName;
@@ -41,8 +41,11 @@ pub(super) async fn table(session: &mut dyn Session, name: &TableName) -> Result
     let Some(listed) = rows.first() else { return Ok(None) };
     let kind = if text(listed, 0) == "table" { TableKind::Table } else { TableKind::Other };
     let without_rowid = number(listed, 1) != 0;
-    let (columns, primary_key) = columns(session, &name.name, without_rowid).await?;
-    let (unique, mut indexes) = indexes(session, &name.name).await?;
+    let (mut columns, primary_key) = columns(session, &name.name, without_rowid).await?;
+    for column in columns.iter_mut().filter(|_| kind == TableKind::Table) {
+        column.collation = collation(session, &name.name, &column.name).await?;
+    }
+    let (unique, mut indexes) = indexes(session, &name.name, &columns).await?;
     if !primary_key.is_empty() && !indexes.contains(&primary_key) {
         indexes.push(primary_key.clone());
     }
@@ -126,23 +129,55 @@ fn class(declared: &str) -> TypeClass {
     }
 }
 
+/// How a column compares texts, found out by asking: a set of two texts that it takes for one has one row. No catalogue
+/// tells it. `None` is by bytes.
+async fn collation(session: &mut dyn Session, table: &str, column: &str) -> Result<Option<String>, SqlFault> {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let (table, column) = (quoted(table), quoted(column));
+    let one = |other: &str| {
+        format!(
+            "(SELECT count(*) FROM (SELECT {column} FROM main.{table} WHERE 0 UNION SELECT 'a' UNION SELECT '{other}'))"
+        )
+    };
+    match session.rows(&Statement::plain(format!("SELECT {}, {}", one("A"), one("a ")))).await {
+        Ok(rows) => {
+            let same = |place| rows.first().is_some_and(|row| number(row, place) == 1);
+            let name = match (same(0), same(1)) {
+                (false, false) => return Ok(None),
+                (true, false) => "NOCASE",
+                (false, true) => "RTRIM",
+                (true, true) => "NOCASE and RTRIM",
+            };
+            Ok(Some(name.into()))
+        }
+        // A collation of the application's own, which this program does not have.
+        Err(found) if matches!(found.kind, FaultKind::Schema | FaultKind::Other) => Ok(Some("unknown".into())),
+        Err(found) => Err(found),
+    }
+}
+
 type Indexes = (Vec<Vec<String>>, Vec<Vec<String>>);
 
-async fn indexes(session: &mut dyn Session, table: &str) -> Result<Indexes, SqlFault> {
+async fn indexes(session: &mut dyn Session, table: &str, columns: &[Column]) -> Result<Indexes, SqlFault> {
     let listed =
         session.rows(&ask("SELECT name, \"unique\", partial FROM pragma_index_list(?1, 'main')", table)).await?;
     let (mut unique, mut all) = (Vec::new(), Vec::new());
     for index in &listed {
         let parts = session
             .rows(&ask(
-                "SELECT cid, name FROM pragma_index_xinfo(?1, 'main') WHERE key = 1 ORDER BY seqno",
+                "SELECT cid, name, coll FROM pragma_index_xinfo(?1, 'main') WHERE key = 1 ORDER BY seqno",
                 &text(index, 0),
             ))
             .await?;
         let partial = number(index, 2) != 0;
         let plain: Vec<String> =
             parts.iter().take_while(|part| number(part, 0) >= 0).map(|part| text(part, 1)).collect();
-        if number(index, 1) != 0 && !partial && plain.len() == parts.len() {
+        // Unique in another way of comparing than the column's own is not unique where the column is compared.
+        let own = |part: &Row| {
+            let own = columns.iter().find(|column| column.name == text(part, 1)).and_then(|one| one.collation.clone());
+            text(part, 2).eq_ignore_ascii_case(own.as_deref().unwrap_or("BINARY"))
+        };
+        if number(index, 1) != 0 && !partial && plain.len() == parts.len() && parts.iter().all(own) {
             unique.push(plain.clone());
         }
         if !plain.is_empty() && !partial {

@@ -55,13 +55,14 @@ const COLUMNS: &str = "WITH RECURSIVE base(attnum, type, typmod) AS ( \
      UNION ALL SELECT b.attnum, t.typbasetype, t.typtypmod FROM base b JOIN pg_type t ON t.oid = b.type \
      WHERE t.typtype = 'd') \
      SELECT a.attname::text, format_type(b.type, b.typmod), t.typname::text, t.typcategory::text, \
-     a.attnotnull, a.attgenerated <> '', b.typmod, co.collname::text \
+     a.attnotnull, a.attgenerated <> '', b.typmod, \
+     CASE WHEN NOT co.collisdeterministic THEN co.collname::text END \
      FROM pg_attribute a JOIN base b ON b.attnum = a.attnum JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd' \
      LEFT JOIN pg_collation co ON co.oid = a.attcollation \
      WHERE a.attrelid = $1::text::oid ORDER BY a.attnum";
 
 // attnum 0 stands for an expression; included columns (beyond indnkeyatts) are no key.
-const INDEXES: &str = "SELECT i.indexrelid::text, a.attname::text, i.indisunique, i.indisprimary, \
+const INDEXES: &str = "SELECT i.indexrelid::text, a.attname::text, i.indisunique AND (i.indcollation[k.place] = 0 OR i.indcollation[k.place] = a.attcollation OR (SELECT co.collisdeterministic FROM pg_collation co WHERE co.oid = a.attcollation)), i.indisprimary, \
      i.indpred IS NULL AND i.indisvalid, i.indimmediate, am.amname::text \
      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam \
      CROSS JOIN LATERAL generate_series(0, i.indnkeyatts - 1) AS k(place) \
