@@ -170,7 +170,7 @@ codes! {
     ACCOUNT_HAS_MORE = "B261", "the account may do more than the rules need",
         "Who steals this account's password, or finds a fault in bewaard, can do all that the account may do. Give it an account of its own with the rights that `bewaard grants SYSTEM` prints, and take the rest away.";
     SCHEMA_HIDDEN = "B262", "the account can't see the whole schema",
-        "MariaDB and MySQL show foreign keys and triggers only to who has some right on the tables concerned. What is hidden can't be checked: a delete may cascade into a table that nobody here knows of. SHOW VIEW on the database makes the schema visible and lets nobody read or change a record.";
+        "MariaDB and MySQL show foreign keys and triggers only to who has some right on the tables concerned. What is hidden can't be checked: a delete may cascade into a table that nobody here knows of. SHOW VIEW on the database makes foreign keys visible and lets nobody read or change a record. Triggers are shown to who has TRIGGER on their table; a trigger that this account made could do no more than the account itself.";
     BINLOG_STATEMENT = "B263", "the server logs its changes as statements",
         "With binlog_format = STATEMENT the isolation level that a purge needs (READ COMMITTED) is refused by InnoDB, and a replica could delete other rows than the primary did. Set binlog_format = ROW, which is the default of MySQL, or MIXED, the default of MariaDB.";
     CLUSTER_LOCK = "B264", "a cluster knows no lock for all its nodes",

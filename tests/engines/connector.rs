@@ -90,7 +90,7 @@ fn database(kind: Kind) -> Database {
     let database = Database::new(kind);
     database.admin(
         "CREATE TABLE customers (id decimal(12,2), tag varchar(20), email varchar(60), last_seen timestamp NULL, \
-           PRIMARY KEY (id, tag)); \
+           PRIMARY KEY (id, tag), UNIQUE (id)); \
          CREATE TABLE addresses (id int PRIMARY KEY, customer decimal(12,2)); \
          CREATE TABLE orders (id int PRIMARY KEY, customer decimal(12,2), made date); \
          CREATE INDEX a_c ON addresses (customer); CREATE INDEX o_c ON orders (customer); \

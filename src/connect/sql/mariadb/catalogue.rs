@@ -1,7 +1,8 @@
 //! What `information_schema` says of a table.
 //!
 //! It shows only what the account has a right to: a foreign key of a table without any right on it stays hidden, and
-//! so do triggers. [`rights`](super::rights) says so, and `grants` mends it with `SHOW VIEW` on the database.
+//! so do triggers. [`rights`](super::rights) says so, and `grants` mends it with `SHOW VIEW` on the database
+//! and `TRIGGER` on the tables that are written.
 
 use crate::connect::sql::catalogue::{Column, ForeignKey, OnDelete, Table, TableKind, TypeClass};
 use crate::connect::sql::engine::{Row, Session, SqlFault, Statement};

@@ -133,6 +133,7 @@ pub(super) struct Asked<'a> {
 pub(super) fn findings(granted: &[Granted], needs: &[Need], asked: &Asked<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = needs.iter().flat_map(|need| lacking(granted, need, asked)).collect();
     found.extend(hidden(granted, needs, asked));
+    found.extend(hidden_triggers(granted, needs, asked));
     found.extend(surplus(granted, needs, asked));
     found
 }
@@ -172,7 +173,33 @@ fn lacking(granted: &[Granted], need: &Need, asked: &Asked<'_>) -> Vec<Finding> 
     }]
 }
 
-/// Without a right on the whole database, foreign keys of other tables and triggers are not shown.
+/// Whether rows of it go or change, so that its triggers fire.
+fn writes(need: &Need) -> bool {
+    (need.delete || !need.update.is_empty()) && !is_batch_table(need)
+}
+
+/// Triggers are shown only to who may make them. The right reaches no further than the account's other rights, for a
+/// trigger runs with those of who made it.
+fn hidden_triggers(granted: &[Granted], needs: &[Need], asked: &Asked<'_>) -> Vec<Finding> {
+    let sees = |need: &&Need| {
+        let database = need.table.schema.as_deref().unwrap_or(asked.database);
+        granted.iter().any(|one| one.covers(database, &need.table.name) && one.has("TRIGGER"))
+    };
+    let told = |need: &Need| {
+        let database = need.table.schema.as_deref().unwrap_or(asked.database);
+        let table = format!("{}.{}", quoted(database), quoted(&need.table.name));
+        Finding {
+            code: codes::SCHEMA_HIDDEN,
+            severity: Severity::Warning,
+            at: need.at.clone(),
+            text: format!("the account can't see triggers of {table}, so what a delete sets off is not known"),
+            remedy: format!("GRANT TRIGGER ON {table} TO {};", asked.account),
+        }
+    };
+    needs.iter().filter(|need| writes(need)).filter(|need| !sees(need)).map(told).collect()
+}
+
+/// Without a right on the whole database, foreign keys of other tables are not shown.
 fn hidden(granted: &[Granted], needs: &[Need], asked: &Asked<'_>) -> Vec<Finding> {
     let databases: BTreeSet<&str> =
         needs.iter().map(|need| need.table.schema.as_deref().unwrap_or(asked.database)).collect();
@@ -185,7 +212,7 @@ fn hidden(granted: &[Granted], needs: &[Need], asked: &Asked<'_>) -> Vec<Finding
         severity: Severity::Warning,
         at: format!("system.{}", asked.system),
         text: format!(
-            "the account can't see foreign keys and triggers of all tables of {}, so what a delete sets off is not known",
+            "the account can't see foreign keys of all tables of {}, so what a delete sets off is not known",
             quoted(database)
         ),
         remedy: format!("GRANT SHOW VIEW ON {}.* TO {};", quoted(&escaped(database)), asked.account),
@@ -238,6 +265,7 @@ fn expected(right: &str, need: Option<&Need>, one: &Granted) -> bool {
         // Lets nobody do anything to a record; SHOW VIEW makes the schema visible.
         ("USAGE" | "SHOW VIEW", _) | ("SELECT", Some(_)) => true,
         ("INSERT", Some(need)) => is_batch_table(need),
+        ("TRIGGER", Some(need)) => writes(need),
         ("DELETE", Some(need)) => need.delete || need.lock,
         ("UPDATE", Some(need)) => !need.update.is_empty() || need.lock,
         ("LOCK TABLES", _) => one.database.is_some(),
@@ -269,6 +297,9 @@ pub(super) fn grants(needs: &[Need], asked: &Asked<'_>) -> Vec<String> {
         if !need.update.is_empty() {
             let columns: Vec<String> = need.update.iter().map(|column| quoted(column)).collect();
             rights.push(format!("UPDATE ({})", columns.join(", ")));
+        }
+        if writes(need) {
+            rights.push("TRIGGER".to_string());
         }
         if !rights.is_empty() {
             let table = format!("{}.{}", quoted(database), quoted(&need.table.name));
@@ -307,8 +338,8 @@ mod tests {
     const EXACT: [&str; 4] = [
         "GRANT USAGE ON *.* TO `b`@`localhost` IDENTIFIED BY PASSWORD '*AB ON CD TO EF'",
         "GRANT SHOW VIEW ON `shop\\_1`.* TO `b`@`localhost`",
-        "GRANT SELECT, DELETE ON `shop_1`.`orders` TO `b`@`localhost`",
-        "GRANT SELECT, UPDATE (`name`, `e ON x`) ON `shop_1`.`we``ird` TO `b`@`localhost`",
+        "GRANT SELECT, DELETE, TRIGGER ON `shop_1`.`orders` TO `b`@`localhost`",
+        "GRANT SELECT, UPDATE (`name`, `e ON x`), TRIGGER ON `shop_1`.`we``ird` TO `b`@`localhost`",
     ];
 
     #[test]
@@ -348,7 +379,10 @@ mod tests {
     fn a_schema_that_cannot_be_seen_whole_is_told() {
         let lines = ["GRANT SELECT, DELETE ON `shop_1`.`orders` TO `b`@`localhost`"];
         assert_eq!(told(&lines, &[need("orders", true, &[])])[0].0, codes::SCHEMA_HIDDEN.id);
-        let wild = ["GRANT SELECT, DELETE ON `shop_1`.`orders` TO `b`@`%`", "GRANT SHOW VIEW ON `shop%`.* TO `b`@`%`"];
+        let wild = [
+            "GRANT SELECT, DELETE, TRIGGER ON `shop_1`.`orders` TO `b`@`%`",
+            "GRANT SHOW VIEW ON `shop%`.* TO `b`@`%`",
+        ];
         assert_eq!(told(&wild, &[need("orders", true, &[])]), []);
     }
 }
