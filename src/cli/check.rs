@@ -45,7 +45,7 @@ mod live {
     use super::super::runtime::block_on;
     use super::super::{Ended, Failure, exit, load};
     use crate::config::{Diagnostics, Loaded};
-    use crate::connect::{Finding, Severity};
+    use crate::connect::{Advice, ConnectError, Finding, Severity};
     use crate::domain::id::{RuleId, SystemId};
     use crate::domain::rule::Rule;
     use crate::engine::Engine;
@@ -72,13 +72,35 @@ mod live {
         looked: u64,
     }
 
+    impl Seen {
+        /// A system that could not be asked: reached and refused is somebody's to mend, all else may pass.
+        fn not_asked(&mut self, system: &SystemId, error: &ConnectError) {
+            if error.unreachable || error.advice != Advice::Fix {
+                return self.unreachable.push((system.clone(), error.to_string()));
+            }
+            let finding = Finding {
+                code: crate::codes::ACCOUNT_LACKS_RIGHT,
+                severity: Severity::Fault,
+                at: format!("system.{system}"),
+                text: error.to_string(),
+                remedy: format!(
+                    "check the account and its password here; where they are right, let an administrator of the \
+                     database run what `bewaard grants {system}` prints"
+                ),
+            };
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
+            }
+        }
+    }
+
     async fn look_at(engine: &mut Engine, system: &SystemId, rules: &[&Rule], seen: &mut Seen) {
         let connector = match engine.system(system) {
             Ok(connector) => connector,
             Err(error) => return seen.unreachable.push((system.clone(), error.to_string())),
         };
         if let Err(error) = connector.identity().await {
-            return seen.unreachable.push((system.clone(), error.to_string()));
+            return seen.not_asked(system, &error);
         }
         seen.looked += 1;
         // The rights of a rule that does not fit the live schema can't be named, and a right that it needs would look
@@ -92,7 +114,7 @@ mod live {
                 }
                 Err(error) => {
                     fit = false;
-                    seen.unreachable.push((system.clone(), error.to_string()));
+                    seen.not_asked(system, &error);
                 }
             }
         }
@@ -101,7 +123,7 @@ mod live {
         }
         match connector.probe_rights(rules).await {
             Ok(findings) => seen.findings.extend(findings),
-            Err(error) => seen.unreachable.push((system.clone(), error.to_string())),
+            Err(error) => seen.not_asked(system, &error),
         }
     }
 

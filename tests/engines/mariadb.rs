@@ -219,7 +219,9 @@ async fn an_account_that_cannot_see_the_schema_is_told_so() {
     let needs = [need("p", true, &[])];
     let found = engine.rights(&mut *one, &needs).await.unwrap();
     assert_eq!(found.iter().map(|one| one.code.id).collect::<Vec<_>>(), ["B262", "B262"]);
-    found.iter().for_each(|one| drop(database.admin(&one.remedy)));
+    for one in &found {
+        database.admin(&one.remedy);
+    }
     let mut again = session(&*engine).await;
     let seeing = table(&*engine, &mut *again, "p").await;
     assert_eq!((seeing.referenced_by.len(), seeing.triggers.len()), (1, 1));

@@ -31,6 +31,7 @@ mod crash;
 mod locks;
 mod lost;
 mod predicates;
+mod rights;
 mod untidy;
 mod whole;
 mod windows;

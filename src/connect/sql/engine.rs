@@ -9,6 +9,9 @@ use crate::domain::id::BatchId;
 use crate::domain::selection::TableName;
 use crate::domain::value::Scalar;
 
+/// The table that proves batches.
+pub const BATCH_TABLE: &str = "bewaard_batch";
+
 /// A statement and its bound values. The text never holds a value from a record.
 #[derive(Clone, Default)]
 pub struct Statement {
@@ -130,6 +133,14 @@ pub trait Engine: Send + Sync {
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault>;
     /// The statements that give the account exactly these rights.
     fn grants(&self, needs: &[Need]) -> Vec<String>;
+    /// Whether a table that the catalogue does not show may be there all the same, hidden from this account.
+    async fn hides_tables(&self, _session: &mut dyn Session) -> Result<bool, SqlFault> {
+        Ok(false)
+    }
+    /// The statement by which an administrator makes the table `bewaard_batch`, for an account that may make none.
+    fn batch_table_by_administrator(&self) -> Option<String> {
+        Some(format!("{};", self.create_batch_table().text))
+    }
     /// Takes the system-wide lock on this session; false if another session has it.
     async fn claim(&self, session: &mut dyn Session) -> Result<bool, SqlFault>;
     /// Whether *another* session (that of the run) still has the lock, asked from this one before COMMIT.

@@ -2,11 +2,15 @@
 
 use super::catalogue::Table;
 use super::connector::SqlConnector;
-use super::engine::{Dialect, Need};
+use super::engine::{BATCH_TABLE, Dialect, FaultKind, Need};
 use super::relate::{Link, NodeAction};
-use super::resolve::Resolved;
+use super::resolve::{self, Resolved, declared};
+use super::{fault, tables};
 use crate::connect::{ConnectError, Finding};
-use crate::domain::rule::Rule;
+use crate::domain::id::SystemId;
+use crate::domain::predicate::Predicate;
+use crate::domain::rule::{Action, Rule};
+use crate::domain::selection::{Child, ChildAction, ClockSource, Protect, Selection, TableName};
 
 impl SqlConnector {
     pub(super) async fn rights_of(&self, rules: &[&Rule]) -> Result<Vec<Finding>, ConnectError> {
@@ -18,8 +22,62 @@ impl SqlConnector {
         Ok(findings)
     }
 
+    /// The statements for an account that may do what these rules need. Where the database shows the account nothing
+    /// yet, from the policy alone, and they say so.
     pub(super) async fn grants_for(&self, rules: &[&Rule]) -> Result<Vec<String>, ConnectError> {
-        Ok(self.engine.grants(&self.needs(rules).await?))
+        let doing = "list the rights that rules need";
+        let batch = self.batch_table.then(|| batch_need(&self.system)).into_iter();
+        let mut lease = match self.read.lease(self.engine.as_ref()).await {
+            Ok(lease) => lease,
+            Err(found) if matches!(found.kind, FaultKind::Refused | FaultKind::NoRight) => {
+                let needs = rules.iter().flat_map(|rule| by_policy(rule)).chain(batch);
+                return Ok(self.granted(needs, Some(&found.to_string())));
+            }
+            Err(found) => return Err(self.sql(doing)(found)),
+        };
+        let hidden = self.engine.hides_tables(lease.session()).await.map_err(self.sql(doing))?;
+        let (mut needs, mut unseen) = (Vec::new(), false);
+        for rule in rules {
+            let Selection::Sql(sql) = &rule.selection;
+            unseen |= hidden && sql.follow_foreign_keys;
+            let tables = tables::gather(self.engine.as_ref(), lease.session(), rule).await.map_err(self.sql(doing))?;
+            // Of tables that foreign keys lead from the catalogue may show the name alone.
+            let closed = tables.without_columns().map(|table| plain(&table.name, format!("rule.{}.children", rule.id)));
+            needs.extend(closed.inspect(|_| unseen = true));
+            let (resolved, findings) = resolve::resolve(rule, &tables, self.engine.dialect(), self.zone);
+            match resolved {
+                Some(resolved) => needs.extend(needs_of(rule, &resolved, self.engine.dialect())),
+                // A name that is wrong looks just like one that is hidden: the administrator's database tells them apart.
+                None if hidden => {
+                    unseen = true;
+                    needs.extend(by_policy(rule));
+                }
+                None => return Err(fault::from_findings(&self.system, doing, &findings)),
+            }
+        }
+        lease.keep();
+        let why = unseen.then_some("the account is not shown every table yet");
+        Ok(self.granted(needs.into_iter().chain(batch), why))
+    }
+
+    fn granted(&self, needs: impl Iterator<Item = Need>, from_policy: Option<&str>) -> Vec<String> {
+        let mut all: Vec<Need> = Vec::new();
+        for need in needs {
+            merge(&mut all, need);
+        }
+        let mut out = Vec::new();
+        if let Some(why) = from_policy {
+            out.push(format!("-- From what can be seen so far, for {why}."));
+            out.push(
+                "-- Let an administrator of the database run these (and make the account first, if need be).".into(),
+            );
+            out.push(format!("-- Then ask `bewaard grants {}` again: it will see more.", self.system));
+        }
+        if self.batch_table {
+            out.extend(self.engine.batch_table_by_administrator());
+        }
+        out.extend(self.engine.grants(&all));
+        out
     }
 
     /// What the account needs for these rules, each table once.
@@ -28,31 +86,92 @@ impl SqlConnector {
         for rule in rules {
             let resolved = self.resolved(rule, "list the rights that rules need").await?;
             for need in needs_of(rule, &resolved, self.engine.dialect()) {
-                match needs.iter_mut().find(|one| one.table == need.table) {
-                    Some(one) => {
-                        one.delete |= need.delete;
-                        one.lock |= need.lock;
-                        one.update.extend(need.update);
-                        one.update.sort();
-                        one.update.dedup();
-                    }
-                    None => needs.push(need),
-                }
+                merge(&mut needs, need);
             }
+        }
+        if self.batch_table {
+            merge(&mut needs, batch_need(&self.system));
         }
         Ok(needs)
     }
 }
 
+fn merge(needs: &mut Vec<Need>, need: Need) {
+    match needs.iter_mut().find(|one| one.table == need.table) {
+        Some(one) => {
+            one.delete |= need.delete;
+            one.lock |= need.lock;
+            one.update.extend(need.update);
+            one.update.sort();
+            one.update.dedup();
+        }
+        None => needs.push(need),
+    }
+}
+
+fn plain(table: &TableName, at: String) -> Need {
+    Need { table: table.clone(), select: true, delete: false, update: Vec::new(), lock: false, at }
+}
+
+/// The table that proves batches is read and written.
+fn batch_need(system: &SystemId) -> Need {
+    plain(&TableName { schema: None, name: BATCH_TABLE.into() }, format!("system.{system}.batch-table"))
+}
+
+/// What a rule needs, as far as its text says it: no foreign key that is followed, and no column that the server sets.
+fn by_policy(rule: &Rule) -> Vec<Need> {
+    fn below(children: &[Child], above: &TableName, at: &str, out: &mut Vec<Need>) {
+        for child in children {
+            let table = &child.relation.table;
+            let mut need = Need { lock: true, ..plain(table, at.into()) };
+            match &child.then {
+                ChildAction::Delete => need.delete = true,
+                ChildAction::Clear => need.update.clone_from(&child.relation.on),
+                ChildAction::Anonymise(recipes) => need.update = recipes.keys().cloned().collect(),
+            }
+            // Some servers want a reference of a row to itself cleared before it goes.
+            if table == above {
+                need.update.extend(child.relation.on.iter().cloned());
+            }
+            out.push(need);
+            below(&child.children, table, at, out);
+        }
+    }
+    let Selection::Sql(sql) = &rule.selection;
+    let at = |what: &str| format!("rule.{}.{what}", rule.id);
+    let mut record = Need { lock: true, ..plain(&sql.table, at("records.table")) };
+    record.delete = rule.record_part().is_some();
+    for part in &rule.parts {
+        if let Action::Anonymise(recipes) = &part.action {
+            record.update.extend(recipes.keys().cloned());
+        }
+    }
+    let deletes = record.delete;
+    let mut out = vec![record];
+    if deletes {
+        below(&sql.children, &sql.table, &at("children"), &mut out);
+    }
+    // What filter and protections look into: a child only where one of them asks for it.
+    let mut asked: Vec<String> = Vec::new();
+    let mut protecting: Vec<&TableName> = Vec::new();
+    let mut note = |predicate: &Predicate| predicate.visit_relations(&mut |name, _| asked.push(name.to_string()));
+    sql.filter.iter().for_each(&mut note);
+    for one in &sql.protect {
+        match one {
+            Protect::Where(predicate) => note(predicate),
+            Protect::Related(relation) => protecting.push(&relation.table),
+        }
+    }
+    let named = declared(rule).into_iter().map(|relation| &relation.table);
+    let named = named.filter(|table| asked.contains(&table.name) || asked.contains(&table.to_string()));
+    out.extend(named.chain(protecting).map(|table| plain(table, at("records.where"))));
+    let clocks = rule.sources.iter().filter_map(|ClockSource::Sql { relation, .. }| relation.as_ref());
+    out.extend(clocks.map(|relation| Need { lock: true, ..plain(&relation.table, at("since")) }));
+    out
+}
+
 fn needs_of(rule: &Rule, resolved: &Resolved, dialect: &dyn Dialect) -> Vec<Need> {
-    let need = |table: &Table, what: &str| Need {
-        table: table.name.clone(),
-        select: true,
-        delete: false,
-        update: Vec::new(),
-        lock: false,
-        at: format!("rule.{}.{what}", rule.id),
-    };
+    let need = |table: &Table, what: &str| plain(&table.name, format!("rule.{}.{what}", rule.id));
     let mut out = Vec::new();
     let deletes = rule.record_part().is_some();
     for (place, node) in resolved.nodes.iter().enumerate() {

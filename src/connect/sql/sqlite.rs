@@ -175,6 +175,11 @@ impl Engine for SqliteEngine {
         )
     }
 
+    fn batch_table_by_administrator(&self) -> Option<String> {
+        // Who may write to the file may make tables in it.
+        None
+    }
+
     fn insert_batch_row(&self, batch: &BatchId) -> Statement {
         Statement {
             text: "INSERT INTO main.bewaard_batch (id) VALUES (?1)".into(),

@@ -21,6 +21,11 @@ impl Tables {
     pub(super) fn get(&self, name: &TableName) -> Option<&Table> {
         self.by_name.get(name).and_then(Option::as_ref)
     }
+
+    /// Tables whose columns the catalogue does not show.
+    pub(super) fn without_columns(&self) -> impl Iterator<Item = &Table> {
+        self.by_name.values().flatten().filter(|table| table.columns.is_empty())
+    }
 }
 
 /// Reads every table that the rule names, and with `follow_foreign_keys` every table that leads to one that goes.

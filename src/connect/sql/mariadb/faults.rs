@@ -5,6 +5,9 @@ use mysql_async::{DriverError, Error, IoError};
 use crate::connect::sql::engine::{FaultKind, SqlFault};
 use crate::connect::sql::tls::is_tls;
 
+/// The account is known and has no right in the database.
+pub(super) const NO_RIGHT_IN_DATABASE: &str = "1044, it has no right in this database";
+
 /// What an error of a statement means.
 pub(super) fn fault(error: &Error) -> SqlFault {
     match error {
@@ -30,7 +33,7 @@ pub(super) fn connecting(error: &Error) -> SqlFault {
     };
     match found.kind {
         FaultKind::Lost => SqlFault { kind: FaultKind::Unreachable, code: found.code },
-        // No right at all in this database.
+        FaultKind::NoRight if found.code == "1044" => coded(FaultKind::Refused, NO_RIGHT_IN_DATABASE),
         FaultKind::NoRight => SqlFault { kind: FaultKind::Refused, code: found.code },
         _ => found,
     }

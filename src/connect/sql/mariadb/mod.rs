@@ -13,11 +13,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, Utc};
-use mysql_async::Opts;
+use mysql_async::{Opts, OptsBuilder};
 
-use super::actor::ActorSession;
+use super::actor::{ActorSession, Driver};
 use super::catalogue::Table;
-use super::engine::{Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate};
+use super::engine::{
+    BATCH_TABLE, Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate,
+};
 use super::tls;
 use crate::connect::{Advice, ConnectError, Finding};
 use crate::domain::id::{BatchId, SystemId};
@@ -25,9 +27,6 @@ use crate::domain::policy::ServerAccess;
 use crate::domain::selection::TableName;
 use crate::domain::value::Scalar;
 use crate::secret::{self, Secret};
-
-/// The table that proves batches.
-const BATCH_TABLE: &str = "bewaard_batch";
 
 /// Makes the engine of a system: reads the password and the file of authorities, and connects to nothing yet.
 pub fn engine(access: &ServerAccess, system: &SystemId) -> Result<Box<dyn Engine>, ConnectError> {
@@ -114,6 +113,12 @@ async fn one_row(session: &mut dyn Session, statement: &Statement) -> Result<Row
     Ok(session.rows(statement).await?.into_iter().next().unwrap_or_default())
 }
 
+async fn granted(session: &mut dyn Session) -> Result<Vec<rights::Granted>, SqlFault> {
+    let rows = session.rows(&Statement::plain("SHOW GRANTS")).await?;
+    let lines: Vec<String> = rows.iter().map(|row| catalogue::text(row, 0)).collect();
+    Ok(rights::parse(&lines))
+}
+
 #[async_trait]
 impl Engine for MariaEngine {
     fn dialect(&self) -> &dyn Dialect {
@@ -121,7 +126,19 @@ impl Engine for MariaEngine {
     }
 
     async fn connect(&self, purpose: Purpose) -> Result<Box<dyn Session>, SqlFault> {
-        let (driver, greeting) = session::connect(self.opts.clone(), purpose).await?;
+        let (driver, greeting) = match session::connect(self.opts.clone(), purpose).await {
+            Ok(made) => made,
+            Err(found) if found.code == faults::NO_RIGHT_IN_DATABASE => {
+                // Let in, but not into this database: how the server writes the account is needed for its grants.
+                let opts = OptsBuilder::from_opts(self.opts.clone()).db_name(None::<String>);
+                if let Ok((driver, greeting)) = session::connect(opts.into(), Purpose::Read).await {
+                    let _known = self.greeting.set(greeting);
+                    driver.close().await;
+                }
+                return Err(found);
+            }
+            Err(found) => return Err(found),
+        };
         // Only the first is kept: the account and the kind of server do not change under way.
         let _known = self.greeting.set(greeting);
         Ok(Box::new(ActorSession::start(driver, &session::WORDS)))
@@ -149,9 +166,12 @@ impl Engine for MariaEngine {
     }
 
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {
-        let rows = session.rows(&Statement::plain("SHOW GRANTS")).await?;
-        let lines: Vec<String> = rows.iter().map(|row| catalogue::text(row, 0)).collect();
-        Ok(rights::findings(&rights::parse(&lines), needs, &self.asked(&self.account())))
+        let granted = granted(session).await?;
+        Ok(rights::findings(&granted, needs, &self.asked(&self.account())))
+    }
+
+    async fn hides_tables(&self, session: &mut dyn Session) -> Result<bool, SqlFault> {
+        Ok(!rights::sees(&granted(session).await?, &self.access.database))
     }
 
     fn grants(&self, needs: &[Need]) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::dialect::quoted;
 use crate::codes;
-use crate::connect::sql::engine::Need;
+use crate::connect::sql::engine::{BATCH_TABLE, Need};
 use crate::connect::{Finding, Severity};
 
 /// One line of SHOW GRANTS about tables.
@@ -199,14 +199,17 @@ fn hidden_triggers(granted: &[Granted], needs: &[Need], asked: &Asked<'_>) -> Ve
     needs.iter().filter(|need| writes(need)).filter(|need| !sees(need)).map(told).collect()
 }
 
+/// Whether the account is shown every table of a database with its foreign keys: by any right on the whole of it that
+/// has to do with its tables.
+pub(super) fn sees(granted: &[Granted], database: &str) -> bool {
+    let shows = |right: &String| !matches!(right.as_str(), "USAGE" | "SELECT" | "EXECUTE" | "LOCK TABLES");
+    granted.iter().any(|one| one.table.is_none() && one.covers(database, "") && one.rights.iter().any(shows))
+}
+
 /// Without a right on the whole database, foreign keys of other tables are not shown.
 fn hidden(granted: &[Granted], needs: &[Need], asked: &Asked<'_>) -> Vec<Finding> {
     let databases: BTreeSet<&str> =
         needs.iter().map(|need| need.table.schema.as_deref().unwrap_or(asked.database)).collect();
-    let shows = |right: &String| !matches!(right.as_str(), "USAGE" | "SELECT" | "EXECUTE" | "LOCK TABLES");
-    let sees = |database: &str| {
-        granted.iter().any(|one| one.table.is_none() && one.covers(database, "") && one.rights.iter().any(shows))
-    };
     let told = |database: &str| Finding {
         code: codes::SCHEMA_HIDDEN,
         severity: Severity::Warning,
@@ -217,7 +220,7 @@ fn hidden(granted: &[Granted], needs: &[Need], asked: &Asked<'_>) -> Vec<Finding
         ),
         remedy: format!("GRANT SHOW VIEW ON {}.* TO {};", quoted(&escaped(database)), asked.account),
     };
-    databases.into_iter().filter(|database| !sees(database)).map(told).collect()
+    databases.into_iter().filter(|database| !sees(granted, database)).map(told).collect()
 }
 
 /// A database name in GRANT, where `_` and `%` would match others.
@@ -274,7 +277,7 @@ fn expected(right: &str, need: Option<&Need>, one: &Granted) -> bool {
 }
 
 fn is_batch_table(need: &Need) -> bool {
-    need.table.name == super::BATCH_TABLE
+    need.table.name == BATCH_TABLE
 }
 
 /// The statements for an account that may do exactly what is needed.

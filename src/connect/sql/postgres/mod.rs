@@ -15,7 +15,9 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::actor::ActorSession;
 use super::catalogue::Table;
-use super::engine::{Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate};
+use super::engine::{
+    BATCH_TABLE, Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate,
+};
 use super::tls;
 use crate::connect::{Advice, ConnectError, Finding};
 use crate::domain::id::{BatchId, SystemId};
@@ -23,9 +25,6 @@ use crate::domain::policy::ServerAccess;
 use crate::domain::selection::TableName;
 use crate::domain::value::Scalar;
 use crate::secret::{self, Secret};
-
-/// The table that proves batches.
-const BATCH_TABLE: &str = "bewaard_batch";
 
 /// Makes the engine of a system: reads the password and the file of authorities, and connects to nothing yet.
 pub fn engine(access: &ServerAccess, system: &SystemId) -> Result<Box<dyn Engine>, ConnectError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::catalogue::{flag, text};
 use super::dialect::quoted;
 use crate::codes;
-use crate::connect::sql::engine::{Need, Row, Session, SqlFault, Statement};
+use crate::connect::sql::engine::{BATCH_TABLE, Need, Row, Session, SqlFault, Statement};
 use crate::connect::{Finding, Severity};
 use crate::domain::value::Scalar;
 
@@ -191,7 +191,7 @@ fn other_tables(rows: &[Row], needs: &[Need], asked: &Asked<'_>) -> Option<Findi
 }
 
 fn is_batch_table(need: &Need) -> bool {
-    need.table.name == super::BATCH_TABLE
+    need.table.name == BATCH_TABLE
 }
 
 /// The statements for an account that may do exactly what is needed.
