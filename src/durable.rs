@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 /// Mode of what only we may read.
@@ -25,6 +25,30 @@ pub fn replace_from(path: &Path, from: &mut dyn Read, mode: u32, scratch: &Path)
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
     io::copy(from, &mut file)?;
     file.sync_all()?;
+    #[expect(clippy::disallowed_methods, reason = "this is the edge that the others are sent to")]
+    fs::rename(&temporary, path)?;
+    sync_parent(path)
+}
+
+/// Writes a file of somebody's anew as [`replace`] does; its mode and owner stay, or it is not written.
+pub fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let about = fs::metadata(path)?;
+    let mut temporary = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?.to_os_string();
+    temporary.push(format!(".{}.new", std::process::id()));
+    let temporary = path.with_file_name(temporary);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(&temporary)?;
+    let written = file.write_all(bytes).and_then(|()| {
+        let made = file.metadata()?;
+        if (made.uid(), made.gid()) != (about.uid(), about.gid()) {
+            fchown(&file, Some(about.uid()), Some(about.gid()))?;
+        }
+        file.set_permissions(about.permissions())?;
+        file.sync_all()
+    });
+    if let Err(error) = written {
+        remove(&temporary)?;
+        return Err(error);
+    }
     #[expect(clippy::disallowed_methods, reason = "this is the edge that the others are sent to")]
     fs::rename(&temporary, path)?;
     sync_parent(path)

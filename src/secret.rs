@@ -54,7 +54,7 @@ pub enum SecretError {
         cause: std::io::Error,
     },
     /// Others than its owner may read the file.
-    #[error("the secret file {} may be read by others (mode {mode:04o}): chmod 600 it", .path.display())]
+    #[error("the secret file {} may be read by others (mode {mode:04o}): chmod 600 {}", .path.display(), crate::domain::shell::path(.path))]
     Open {
         /// The file.
         path: PathBuf,

@@ -14,7 +14,7 @@ pub(super) fn run(config: &Path, wish: &Key, out: Out) -> Ended {
     engine.log()?;
     match &wish.command {
         KeyCommand::Show => show(engine, out),
-        KeyCommand::Rotate { reason } => rotate(engine, config, reason, out),
+        KeyCommand::Rotate { reason } => rotate(engine, reason, out),
     }
 }
 
@@ -32,21 +32,19 @@ fn show(mut engine: Engine, out: Out) -> Ended {
     Ok(exit::DONE)
 }
 
-fn rotate(mut engine: Engine, config: &Path, reason: &str, out: Out) -> Ended {
+fn rotate(mut engine: Engine, reason: &str, out: Out) -> Ended {
     let _lock = engine.take_run_lock()?;
     let in_policy = !engine.loaded.settings.keys.is_empty();
     let (old, new) = engine.rotate_signing_key(reason)?;
     engine.publish()?;
-    if in_policy {
-        super::init::add_key_line(config, &old, &new)?;
-    }
+    let written = if in_policy { Some(super::init::add_key_line(&engine.loaded, &new)?) } else { None };
     if out.json {
         out.value(&serde_json::json!({ "schema": SCHEMA, "old": old, "new": new, "written": in_policy }))?;
         return Ok(exit::DONE);
     }
     out.line(format!("the log is signed by a new key from here on: {new}"))?;
-    if in_policy {
-        out.line(format!("added to {}; the old key stays there, for it signed the change", config.display()))?;
+    if let Some(file) = written {
+        out.line(format!("added to {}; the old key stays there, for it signed the change", file.display()))?;
     }
     Ok(exit::DONE)
 }

@@ -13,6 +13,7 @@ use super::tree::{self, Node};
 use super::{Loaded, SourceMap, conflicts, resolve, v1};
 use crate::codes;
 use crate::domain::digest::{Digest, push_field};
+use crate::domain::shell;
 
 /// A policy of more bytes is no policy.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
@@ -153,7 +154,7 @@ fn read_file(path: &Path) -> Read1 {
     let about = file.metadata().map_err(|error| failed(&error))?;
     if about.is_dir() {
         let text = "this is a folder, not a file".to_string();
-        let help = format!("name the file in it: --config {}", path.join("bewaard.toml").display());
+        let help = format!("name the file in it: --config {}", shell::path(&path.join("bewaard.toml")));
         return Err(Box::new(fault(codes::CONFIG_UNREADABLE, text).help(help)));
     }
     if !about.is_file() || about.len() > MOST_BYTES {
@@ -179,7 +180,7 @@ fn cannot_read(path: &Path, error: &std::io::Error) -> Diagnostic {
             .help("name another one with --config FILE")
             .help("`bewaard generate config` prints a file with every key explained, to start from")
     } else {
-        diagnostic.help(format!("look at its owner and mode: ls -l {}", path.display()))
+        diagnostic.help(format!("look at its owner and mode: ls -l {}", shell::path(path)))
     }
 }
 
@@ -192,7 +193,7 @@ fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Diagnostic {
     let text = format!("the file is not UTF-8: line {line} has a byte that UTF-8 does not have");
     Diagnostic::new(codes::CONFIG_NOT_UTF8, Severity::Fault, text)
         .in_file(path)
-        .help(format!("save it as UTF-8 in the editor, or: iconv -f {from} -t UTF-8 {} > new.toml", path.display()))
+        .help(format!("save it as UTF-8 in the editor, or: iconv -f {from} -t UTF-8 {} > new.toml", shell::path(path)))
 }
 
 fn open_to_others(path: &Path, mode: u32) -> Option<Diagnostic> {
@@ -203,7 +204,7 @@ fn open_to_others(path: &Path, mode: u32) -> Option<Diagnostic> {
         );
         Diagnostic::new(codes::CONFIG_OPEN, Severity::Fault, text)
             .in_file(path)
-            .help(format!("chmod o-w {}", path.display()))
+            .help(format!("chmod o-w {}", shell::path(path)))
     })
 }
 

@@ -7,6 +7,7 @@
 pub mod cases;
 mod conflicts;
 pub mod diagnostic;
+pub mod edit;
 pub mod grounds;
 pub mod load;
 pub mod predicate;

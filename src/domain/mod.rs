@@ -18,6 +18,7 @@ pub mod recipe;
 pub mod rule;
 pub mod selection;
 pub mod serialised;
+pub mod shell;
 pub mod term;
 pub mod value;
 

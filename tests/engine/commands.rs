@@ -434,3 +434,50 @@ fn a_damaged_view_cache_changes_nothing() {
     }
     bench.verified();
 }
+
+#[test]
+fn init_writes_the_key_into_the_policy_whichever_way_the_log_is_written() {
+    use std::os::unix::fs::PermissionsExt;
+    let ways: [(&str, &str, &str); 5] = [
+        ("[log]\npath = \"log\"\n", "log.path = \"log\"\n", "dotted"),
+        ("[log]\npath = \"log\"\n", "log = { path = \"log\" } # ours\n", "inline"),
+        ("[log]\npath = \"log\"\n", "[ log ] # ours\npath = \"log\"\n", "table"),
+        ("[log]\npath = \"log\"\n", "", "conf.d"),
+        ("\n", "\r\n", "line ends of Windows"),
+    ];
+    for (from, to, way) in ways {
+        let bench = bench();
+        let text = std::fs::read_to_string(bench.file("bewaard.toml")).unwrap();
+        let head = "time-zone = \"Europe/Amsterdam\"\n";
+        let text = match way {
+            // Keys of the top level stand above the first table.
+            "dotted" | "inline" => text.replace(from, "").replace(head, &format!("{head}{to}")),
+            _ => text.replace(from, to),
+        };
+        bench.write("bewaard.toml", &text);
+        let mut written = bench.file("bewaard.toml");
+        if way == "conf.d" {
+            std::fs::create_dir(bench.file("conf.d")).unwrap();
+            bench.write("conf.d/log.toml", "# the log\nlog.path = \"../log\"\n");
+            written = bench.file("conf.d/log.toml");
+        }
+        std::fs::set_permissions(&written, std::fs::Permissions::from_mode(0o664)).unwrap();
+        let advice = bench.bewaard(&["init"]).ends(0).out;
+        assert!(advice.contains(&crate::quoted(&written)) && advice.contains("key = \""), "{way}: {advice}");
+        let before = std::fs::read_to_string(&written).unwrap();
+        let said = bench.bewaard(&["init", "--write"]).ends(0);
+        assert!(said.out.contains(&format!("added to {}", written.display())), "{way}: {}", said.out);
+        let verify = bench.bewaard(&["log", "verify"]).ends(0);
+        assert!(verify.out.contains("key from the policy"), "{way}: {}", verify.out);
+        let after = std::fs::read_to_string(&written).unwrap();
+        let mode = written.metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o664, "{way}");
+        let key = bench.bewaard(&["key", "show", "--json"]).ends(0).json()["vkey"].as_str().unwrap().to_string();
+        assert!(after.len() > before.len() && after.len() < before.len() + key.len() + 20, "{way}: {after}");
+        // A rotation keeps the old key beside the new one, in the same place.
+        bench.bewaard(&["key", "rotate", "--reason", "test"]).ends(0);
+        let verify = bench.bewaard(&["log", "verify"]).ends(0);
+        assert!(verify.out.contains("key from the policy"), "{way}: {}", verify.out);
+        assert!(std::fs::read_to_string(&written).unwrap().contains(&key), "{way}");
+    }
+}

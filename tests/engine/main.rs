@@ -9,6 +9,12 @@ mod paused;
 mod blast;
 mod commands;
 mod crash;
+mod demo;
 mod hostile;
 mod pause;
 mod purge;
+
+/// A path as a command that is printed has it.
+fn quoted(path: &std::path::Path) -> String {
+    bewaard::domain::shell::path(path)
+}

@@ -2,6 +2,7 @@
 
 mod attack;
 pub mod firm;
+mod folder;
 mod show;
 
 pub(super) use show::run;

@@ -1,27 +1,21 @@
 //! The demo: the whole job on a made-up firm, by the same commands that a person would type.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::super::args::{Approve, Check, Demo, Init, Log, LogCommand, Plan, Run, Status};
 use super::super::out::Out;
 use super::super::runtime::block_on;
 use super::super::{Ended, Failure, approve, check, exit, init, log, plan, run as run_command, status};
-use super::{attack, firm};
+use super::{attack, firm, folder};
 use crate::domain::id::PlanId;
+use crate::domain::shell;
 use crate::durable;
 use crate::engine::Engine;
 use crate::report::words::number;
 
-/// The file by which the demo knows its own folder.
-const MARKER: &str = ".bewaard-demo";
-/// What the demo puts into its folder.
-const OWN: [&str; 10] =
-    [MARKER, "bewaard.toml", "tests.toml", "webshop.db", "crm.db", "state", "log", "log.tmp", "outside", "attack"];
-
 /// Runs the demo.
 pub(in crate::cli) fn run(wish: &Demo, out: Out) -> Ended {
-    let folder = prepare(&wish.dir)?;
+    let folder = folder::prepare(&wish.dir)?;
     let config = folder.join("bewaard.toml");
     let today = crate::now::now().with_timezone(&chrono_tz::Europe::Amsterdam).date_naive();
 
@@ -34,7 +28,7 @@ pub(in crate::cli) fn run(wish: &Demo, out: Out) -> Ended {
         number(truth.rows("customers"))
     ))?;
     write_file(&config, &firm::policy_text())?;
-    let shown = config.display().to_string();
+    let shown = shell::path(&config);
     let said = |command: &str| format!("\n$ bewaard --config {shown} {command}");
 
     out.line(said("init --write"))?;
@@ -72,11 +66,11 @@ pub(in crate::cli) fn run(wish: &Demo, out: Out) -> Ended {
         Some(before) => attack::all(&folder, &super::super::load(&config, out)?, &before, out)?,
         None => exit::DONE,
     };
-    next(&shown, out)?;
+    next(&shown, &shell::path(&folder), out)?;
     Ok(exit::worst(exit::worst(code, verified), attacked))
 }
 
-fn next(config: &str, out: Out) -> Result<(), Failure> {
+fn next(config: &str, folder: &str, out: Out) -> Result<(), Failure> {
     out.line(format!(
         "\nWhat to try next\n  \
          bewaard --config {config} status                       where each rule stands\n  \
@@ -84,51 +78,10 @@ fn next(config: &str, out: Out) -> Result<(), Failure> {
          bewaard --config {config} log show --last 5            the newest entries\n  \
          bewaard --config {config} plan --sql                   count it yourself, read-only\n  \
          $EDITOR {config}                                       change a term; plan again: it waits for you\n  \
-         bewaard demo --attack                                  tamper with the log, and see it found\n  \
+         bewaard demo --dir {folder} --attack                   tamper with the log, and see it found\n  \
          bewaard generate config                                every key, explained"
     ))?;
     Ok(())
-}
-
-/// An absent or empty folder, or the demo's own with nothing foreign in it; made empty.
-fn prepare(folder: &Path) -> Result<PathBuf, Failure> {
-    let refuse = |why: String| {
-        Failure::new(exit::USAGE, format!("{why}; choose an absent or empty folder with `bewaard demo --dir DIR`"))
-    };
-    let failed =
-        |error: std::io::Error| Failure::new(exit::FAILED, format!("cannot use {}: {error}", folder.display()));
-    if folder.exists() {
-        if !folder.is_dir() {
-            return Err(refuse(format!("{} is no folder", folder.display())));
-        }
-        let mut names = Vec::new();
-        for entry in fs::read_dir(folder).map_err(failed)? {
-            names.push(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
-        }
-        if !names.is_empty() && !names.iter().any(|name| name == MARKER) {
-            return Err(refuse(format!("{} holds files that are not the demo's", folder.display())));
-        }
-        let ours = |name: &String| {
-            OWN.contains(&name.as_str())
-                || ["-wal", "-shm", "-journal", "-bewaard"]
-                    .iter()
-                    .any(|end| name.strip_suffix(end).is_some_and(|base| OWN.contains(&base)))
-        };
-        if let Some(foreign) = names.iter().find(|name| !ours(name)) {
-            let foreign = crate::report::words::safe(foreign);
-            return Err(refuse(format!("{} holds `{foreign}`, which is not the demo's", folder.display())));
-        }
-        for name in names.iter().filter(|name| *name != MARKER) {
-            let path = folder.join(name);
-            if path.is_dir() { fs::remove_dir_all(&path) } else { durable::remove(&path) }.map_err(failed)?;
-        }
-    }
-    durable::folder(folder, false).map_err(failed)?;
-    let folder = fs::canonicalize(folder).map_err(failed)?;
-    if !folder.join(MARKER).exists() {
-        write_file(&folder.join(MARKER), "Made by `bewaard demo`, which may empty this folder.\n")?;
-    }
-    Ok(folder)
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), Failure> {

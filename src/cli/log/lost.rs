@@ -14,9 +14,7 @@ pub(super) fn run(config: &Path, lost_head: bool, reason: &str, out: Out) -> End
     let loaded = load(config, out)?;
     let had_key = !loaded.settings.keys.is_empty();
     let done = Engine::continue_log(&loaded, reason)?;
-    if had_key {
-        super::super::init::replace_keys(config, &done.verifier)?;
-    }
+    let written = if had_key { Some(super::super::init::replace_keys(&loaded.files, &done.verifier)?) } else { None };
     if out.json {
         out.value(&serde_json::json!({
             "schema": SCHEMA, "before": done.before, "kept_in": done.kept_in, "origin": done.origin,
@@ -26,8 +24,8 @@ pub(super) fn run(config: &Path, lost_head: bool, reason: &str, out: Out) -> End
     }
     out.line(format!("the log {} ended; what was left of it is kept in {}", done.before, done.kept_in.display()))?;
     out.line(format!("its successor is {}, signed by {}", done.origin, done.verifier))?;
-    if had_key {
-        out.line(format!("the key in {} is the new one now; keep the old one with the old log", config.display()))?;
+    if let Some(file) = written {
+        out.line(format!("the key in {} is the new one now; keep the old one with the old log", file.display()))?;
     }
     out.line(format!(
         "carried over: {} holds, {} open batches; every rule waits for a new approval",

@@ -7,6 +7,7 @@ use super::super::{Ended, Failure, exit, load};
 use crate::audit::entry::Entry;
 use crate::audit::prove::{Proof, prove};
 use crate::audit::read::entries;
+use crate::domain::shell;
 use crate::durable;
 use crate::report::json::SCHEMA;
 
@@ -112,7 +113,7 @@ fn write(path: &Path, line: &str, proof: &Proof, disclosure: Option<&Disclosure>
         out.value(&serde_json::json!({ "schema": SCHEMA, "files": names }))?;
     } else {
         out.line(format!("wrote {}", names.join(", ")))?;
-        out.line(format!("anybody checks it with `bewaard log verify --proof {} --key VKEY`", path.display()))?;
+        out.line(format!("anybody checks it with `bewaard log verify --proof {} --key VKEY`", shell::path(path)))?;
     }
     Ok(exit::DONE)
 }

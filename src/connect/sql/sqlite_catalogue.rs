@@ -7,6 +7,7 @@ use super::engine::{FaultKind, Need, Row, Session, SqlFault, Statement};
 use crate::codes;
 use crate::connect::{Finding, Severity};
 use crate::domain::selection::TableName;
+use crate::domain::shell;
 use crate::domain::value::Scalar;
 
 /// Rows are counted up to here; beyond it a table is simply big.
@@ -314,12 +315,11 @@ pub(super) fn file_rights(path: &Path, needs: &[Need]) -> Vec<Finding> {
 
 /// What gives an account these rights on a file.
 pub(super) fn file_grants(path: &Path, needs: &[Need]) -> Vec<String> {
-    let quote = |place: &Path| format!("'{}'", place.display().to_string().replace('\'', "'\\''"));
     let writes = needs.iter().any(|need| need.delete || !need.update.is_empty());
     let rights = if writes { "rw" } else { "r" };
-    let mut out = vec![format!("setfacl -m u:bewaard:{rights} {}", quote(path))];
+    let mut out = vec![format!("setfacl -m u:bewaard:{rights} {}", shell::path(path))];
     if let (true, Some(folder)) = (writes, path.parent()) {
-        out.push(format!("setfacl -m u:bewaard:rwx {}", quote(folder)));
+        out.push(format!("setfacl -m u:bewaard:rwx {}", shell::path(folder)));
     }
     out
 }
