@@ -165,6 +165,8 @@ codes! {
         "Where one column takes JAN for jan and the other does not, a join finds other rows from one side than from the other, and a foreign key follows a third way. Which rows belong together would then be a guess. Give both columns the same collation.";
     CHILD_SHARED = "B232", "child rows that may belong to several records",
         "A row that refers to something that is not unique (a name, an address) belongs to every record that has it. It would go with the first of them and be missed by the others. Relate child rows by a unique key; rows that only repeat such a value need a rule of their own.";
+    CHILD_TWICE = "B233", "child rows that are named twice",
+        "The same rows of the same table stand below one record twice. Where both entries say the same, one is enough; where one deletes and the other clears, only one can come true, and the log must not tell both. Two entries for one table are right when they refer by other columns, or when their conditions tell the rows apart.";
     ACCOUNT_LACKS_RIGHT = "B260", "the account lacks a right that a rule needs",
         "The account in the policy may not do on this table what the rule asks. The rule does not run. `bewaard grants SYSTEM` prints the exact statements for an account that may do this and nothing else; an administrator of the database runs them.";
     ACCOUNT_HAS_MORE = "B261", "the account may do more than the rules need",
@@ -239,6 +241,8 @@ codes! {
         "The proof of one entry consists of its line, its place, hashes on the way to the root, and a signed checkpoint. They do not fit together: the line, the proof or the checkpoint was altered, or they belong to different logs. Ask for the proof again.";
     LOG_UNREADABLE = "B423", "a file of the log can't be read",
         "The operating system refused to read a file of the log, so nothing is known about it. Read as the user that owns the log, or as root; if the disk is failing, copy what can be read first.";
+    ENTRY_FORGED = "B424", "an entry that no head has signed was not written by bewaard",
+        "Entries are signed in groups, and until a group is signed each of its lines bears a mark that only the holder of the signing key can make. This line has none that fits, so somebody else wrote it, and nothing is built on it: nothing is purged, and it is never signed. Keep a copy of the file as evidence; then either take the foreign lines away, or begin a successor log with `bewaard log continue --lost-head`.";
     KEYS_MISSING = "B430", "the folder of keys is missing or incomplete",
         "keys/ holds the signing key and the keys of the log's commitments, each wrapped. `bewaard init` makes them once. If they were lost, put them back from a backup: without them old references stay closed and nothing can be signed.";
     KEY_WRAPPED = "B431", "a key can't be unwrapped",

@@ -49,6 +49,7 @@ macro_rules! whole_contract {
         a_record_waits_for_those_below_it,
         a_record_below_that_the_rule_does_not_select_keeps_what_is_above,
         columns_that_compare_texts_in_different_ways_are_not_related,
+        a_row_that_hangs_in_two_places_is_counted_once,
         children_that_may_belong_to_several_records_are_refused,
         foreign_keys_that_nobody_named_are_faults,
         followed_foreign_keys_take_everything_along,

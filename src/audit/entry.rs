@@ -11,7 +11,7 @@ use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::decide::KeepReason;
-use crate::domain::digest::Digest;
+use crate::domain::digest::{Digest, MacKey};
 use crate::domain::gate::Limit;
 use crate::domain::id::{ActorId, BatchId, HoldId, PartId, PlanId, RuleId, RunId, SystemId};
 use crate::domain::outcome::{Outcome, Pending, Tally};
@@ -435,6 +435,24 @@ pub enum BadEntry {
     Kind(String),
 }
 
+/// The key of a writer's mark.
+const MARK: &str = "mac";
+
+fn mark_of(line: &str, writer: &MacKey) -> String {
+    hex::encode(writer.mac(line.as_bytes()).0.get(..MARK_BYTES).unwrap_or_default())
+}
+
+/// Bytes of a writer's mark: enough for lines of which each try is seen.
+const MARK_BYTES: usize = 8;
+
+/// Whether a canonical line bears the mark of one of these writers.
+pub fn is_marked_by(line: &str, writers: &[MacKey]) -> bool {
+    let Ok(mut value) = serde_json::from_str::<serde_json::Value>(line) else { return false };
+    let mark = value.as_object_mut().and_then(|all| all.remove(MARK));
+    let (Some(mark), Ok(bare)) = (mark, serde_json::to_string(&value)) else { return false };
+    writers.iter().any(|writer| mark.as_str() == Some(&mark_of(&bare, writer)))
+}
+
 /// The segment of a moment: its quarter in UTC.
 pub fn segment_of(time: DateTime<Utc>) -> String {
     format!("{}-Q{}", time.year(), time.month0() / 3 + 1)
@@ -443,6 +461,20 @@ pub fn segment_of(time: DateTime<Utc>) -> String {
 impl Entry {
     /// The canonical line, without the newline.
     pub fn line(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&self.value()?)
+    }
+
+    /// The canonical line with the mark of its writer, by which a line that no head has signed yet is known as ours.
+    pub fn marked_line(&self, writer: &MacKey) -> Result<String, serde_json::Error> {
+        let mut value = self.value()?;
+        let mark = mark_of(&serde_json::to_string(&value)?, writer);
+        if let Some(all) = value.as_object_mut() {
+            all.insert(MARK.into(), mark.into());
+        }
+        serde_json::to_string(&value)
+    }
+
+    fn value(&self) -> Result<serde_json::Value, serde_json::Error> {
         let mut value = serde_json::to_value(&self.body)?;
         let envelope = serde_json::to_value(Envelope {
             index: self.index,
@@ -455,7 +487,7 @@ impl Entry {
             // `key` of the envelope never collides: no body has a field of that name (a test holds it).
             all.extend(envelope);
         }
-        serde_json::to_string(&value)
+        Ok(value)
     }
 
     /// Reads a line, without its newline. The bytes must be canonical.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Body, Entry};
+use super::entry::{Body, Entry, is_marked_by};
 use super::fault::LogFault;
 use super::heads::{self, Head};
 use super::journal::{self, End, Piece, Reader, Segment};
@@ -14,7 +14,7 @@ use super::log::{LogPaths, Signers, Stamp};
 use super::note::Signer;
 use super::tree::{Frontier, leaf_hash};
 use crate::codes;
-use crate::domain::digest::Digest;
+use crate::domain::digest::{Digest, MacKey};
 use crate::durable;
 
 /// What the writer knows of the log.
@@ -70,11 +70,11 @@ pub(super) fn load(paths: &LogPaths, signers: &Signers, start: Option<Frontier>)
     }
     let start = start.filter(|start| start.size() <= head.checkpoint.size);
     let mut scan = match start {
-        Some(start) => scan(paths, &head, start)?,
+        Some(start) => scan(paths, signers, &head, start)?,
         None => None,
     };
     if scan.is_none() {
-        scan = self::scan(paths, &head, Frontier::default())?;
+        scan = self::scan(paths, signers, &head, Frontier::default())?;
     }
     let Some(scan) = scan else { return Err(mismatch(paths, &head)) };
     if let Some((path, offset)) = &scan.torn {
@@ -174,7 +174,7 @@ struct Scan {
 }
 
 /// Reads on from a frontier. `None` if the root at the head's size is not the one that it signed.
-fn scan(paths: &LogPaths, head: &Head, start: Frontier) -> Result<Option<Scan>, LogFault> {
+fn scan(paths: &LogPaths, signers: &Signers, head: &Head, start: Frontier) -> Result<Option<Scan>, LogFault> {
     let folder = paths.folder.join(journal::FOLDER);
     let sealed_size = head.checkpoint.size;
     let reader = Reader::from(&paths.folder, start.size()).map_err(LogFault::io("read", &folder))?;
@@ -182,7 +182,7 @@ fn scan(paths: &LogPaths, head: &Head, start: Frontier) -> Result<Option<Scan>, 
     let mut frontier = start;
     let fits = |frontier: &Frontier| frontier.root() == head.checkpoint.root;
     let mut sealed = (frontier.size() == sealed_size && fits(&frontier)).then(|| frontier.clone());
-    let (mut pending, mut torn) = (None, None);
+    let (mut pending, mut torn, writers) = (None, None, signers.writers());
     while let Some(piece) = reader.read().map_err(LogFault::io("read", &folder))? {
         if sealed.is_none() && frontier.size() >= sealed_size {
             return Ok(None);
@@ -195,7 +195,7 @@ fn scan(paths: &LogPaths, head: &Head, start: Frontier) -> Result<Option<Scan>, 
             return Ok(None);
         }
         if sealed.is_some() {
-            let entry = check_line(&piece, frontier.size())?;
+            let entry = check_line(&piece, frontier.size(), &writers)?;
             if let (true, Body::KeyChanged { id, .. }) = (is_rotation(&entry.body), entry.body) {
                 pending = Some(id);
             }
@@ -214,12 +214,18 @@ fn is_torn(piece: &Piece<'_>) -> bool {
 }
 
 /// A whole line behind the newest head is an entry that was not yet sealed, or it does not belong there.
-fn check_line(piece: &Piece<'_>, index: u64) -> Result<Entry, LogFault> {
-    let entry = std::str::from_utf8(piece.bytes).ok().and_then(|line| Entry::read(line).ok());
-    entry.filter(|entry| entry.index == index && entry.segment == piece.segment.name).ok_or_else(|| {
+fn check_line(piece: &Piece<'_>, index: u64, writers: &[MacKey]) -> Result<Entry, LogFault> {
+    let line = std::str::from_utf8(piece.bytes).unwrap_or_default();
+    let entry = Entry::read(line).ok().filter(|entry| entry.index == index && entry.segment == piece.segment.name);
+    let entry = entry.ok_or_else(|| {
         let text = format!("behind the newest head, where entry {index} must stand, is a line that is not that entry");
         LogFault::broken(codes::ENTRY_DAMAGED, &piece.segment.path, text)
-    })
+    })?;
+    if !is_marked_by(line, writers) {
+        let text = format!("entry {index}, behind the newest head, was not written with this log's key");
+        return Err(LogFault::broken(codes::ENTRY_FORGED, &piece.segment.path, text));
+    }
+    Ok(entry)
 }
 
 /// Moves what stands from an offset on to the side folder.

@@ -24,7 +24,7 @@ use super::tile::MAX_ENTRY;
 use super::tree::{Frontier, leaf_hash};
 use crate::codes;
 use crate::crash_point;
-use crate::domain::digest::Digest;
+use crate::domain::digest::{Digest, MacKey};
 use crate::durable;
 
 /// Where the log and what belongs to it lie.
@@ -58,6 +58,20 @@ pub struct Signers {
     pub current: Signer,
     /// A key that was made to take over.
     pub staged: Option<Signer>,
+}
+
+impl Signers {
+    /// The keys of the marks on lines that no head has signed yet: that of the key in force first.
+    pub(super) fn writers(&self) -> Vec<MacKey> {
+        let origin = self.current.verifier().name();
+        std::iter::once(&self.current).chain(&self.staged).map(|signer| writer_key(signer, origin)).collect()
+    }
+}
+
+/// A key that only who can sign can make: the signature over a text that is never published.
+fn writer_key(signer: &Signer, origin: &str) -> MacKey {
+    let signature = signer.sign(format!("bewaard lines that are not sealed yet\n{origin}\n").as_bytes());
+    MacKey::new(&Digest::of(&signature).0)
 }
 
 impl From<Signer> for Signers {
@@ -268,7 +282,8 @@ impl Log {
     fn write(&mut self, bodies: &[Body], key_id: &str, now: DateTime<Utc>) -> Result<Range<u64>, LogFault> {
         let from = self.size();
         let segment = self.segment(now);
-        let (bytes, leaves) = lines(bodies, from, &segment, key_id, now)?;
+        let writer = writer_key(&self.signers.current, self.signers.current.verifier().name());
+        let (bytes, leaves) = lines(bodies, from, &segment, key_id, now, &writer)?;
         if segment != self.state.segment.name {
             self.state.segment = Segment::of(&self.paths.folder, &segment);
             self.file = None;
@@ -327,11 +342,12 @@ fn lines(
     segment: &str,
     key_id: &str,
     now: DateTime<Utc>,
+    writer: &MacKey,
 ) -> Result<(Vec<u8>, Vec<Digest>), LogFault> {
     let (mut bytes, mut leaves) = (Vec::new(), Vec::with_capacity(bodies.len()));
     for (index, body) in (from..).zip(bodies) {
         let entry = Entry { index, time: now, segment: segment.into(), key: key_id.into(), body: body.clone() };
-        let line = entry.line().map_err(LogFault::Entry)?;
+        let line = entry.marked_line(writer).map_err(LogFault::Entry)?;
         if line.len() > MAX_ENTRY {
             return Err(LogFault::TooLong { kind: body.kind(), bytes: line.len() });
         }
@@ -406,7 +422,7 @@ fn build(
     let journal = made.join(journal::FOLDER);
     durable::folder(&journal, true).map_err(LogFault::io("make the folder", &journal))?;
     let name = segment_of(now);
-    let (bytes, leaves) = lines(first, 0, &name, key_id, now)?;
+    let (bytes, leaves) = lines(first, 0, &name, key_id, now, &writer_key(signer, origin))?;
     let path = Segment::of(&made, &name).path;
     durable::create(&path, &bytes, durable::PUBLIC).map_err(LogFault::io("write", &path))?;
     let mut frontier = Frontier::default();

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::args::Approve;
 use super::out::Out;
 use super::{Ended, Failure, exit, load};
+use crate::domain::gate::Limit;
 use crate::engine::Engine;
 use crate::engine::approve::{ApprovalWish, short};
 use crate::report::json::SCHEMA;
@@ -31,12 +32,19 @@ pub(super) fn run(config: &Path, wish: &Approve, out: Out) -> Ended {
         })?;
         if !out.json {
             let (rule, due) = (&approved.plan.rule, approved.plan.survey.due);
-            out.line(format!("approved {}: rule `{rule}`, {} due; its gate is open", short(&id), number(due)))?;
-            for limit in &approved.still_over {
+            if approved.still_over.is_empty() {
+                out.line(format!("approved {}: rule `{rule}`, {} due; its gate is open", short(&id), number(due)))?;
+            } else {
+                let words: Vec<&str> = approved.still_over.iter().map(|limit| limit.word()).collect();
+                let beyond = wish.beyond.iter().map(|word| Limit::from(*word)).chain(approved.still_over.clone());
+                let flags: Vec<String> = beyond.map(|limit| format!("--beyond {}", limit.word())).collect();
                 out.line(format!(
-                    "  but it is still over its limit `{0}`: look, then `bewaard approve {1} --beyond {0} --reason \"...\"`",
-                    limit.word(),
-                    short(&id)
+                    "approved {id}: rule `{rule}`, {} due; but it will NOT run, for it is over its limit ({}). Look, then:\n  \
+                     bewaard approve {id} {} --reason \"...\"",
+                    number(due),
+                    words.join(", "),
+                    flags.join(" "),
+                    id = short(&id)
                 ))?;
             }
         }

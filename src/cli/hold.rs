@@ -9,8 +9,12 @@ use super::args::{Hold, HoldCommand};
 use super::out::Out;
 use super::runtime::block_on;
 use super::{Ended, Failure, exit, input, load};
+use crate::connect::{Item, Presence};
+use crate::domain::decide::Fingerprint;
+use crate::domain::digest::Digest;
 use crate::domain::id::{ActorId, HoldId, RuleId, SystemId};
-use crate::domain::identity::{Identity, IdentityKind};
+use crate::domain::identity::{Identity, IdentityKind, Reading};
+use crate::domain::rule::Rule;
 use crate::engine::holds::HoldWish;
 use crate::engine::{Engine, EngineError};
 use crate::report::json::SCHEMA;
@@ -86,9 +90,10 @@ fn add(mut engine: Engine, scope: Scope, reason: &str, review: NaiveDate, out: O
                   `login: ...`, or `key: ...` for one record";
     let lines = input::lines(prompt, out)?;
     block_on(async move {
-        let marks = marks(&mut engine, &scope, &lines).await?;
+        let asked = asked(&mut engine, &scope, &lines).await?;
+        let idle = binds_nothing(&engine, &scope, &asked);
         let wish = HoldWish {
-            marks,
+            marks: asked.marks,
             system: scope.system,
             rule: scope.rule,
             owner: scope.owner,
@@ -98,20 +103,52 @@ fn add(mut engine: Engine, scope: Scope, reason: &str, review: NaiveDate, out: O
         let id = engine.place_hold(wish)?;
         engine.publish()?;
         if out.json {
-            out.value(&serde_json::json!({ "schema": SCHEMA, "hold": id.as_str(), "review": review.to_string() }))?;
+            out.value(&serde_json::json!({
+                "schema": SCHEMA, "hold": id.as_str(), "review": review.to_string(), "warnings": idle,
+            }))?;
         } else {
             out.line(format!("placed {id}: it binds from the next batch on; look again by {review}"))?;
+        }
+        for warning in &idle {
+            out.remark(format!("bewaard: WARNING: {warning}"))?;
         }
         Ok(exit::DONE)
     })
 }
 
-async fn marks(
-    engine: &mut Engine,
-    scope: &Scope,
-    lines: &[String],
-) -> Result<BTreeSet<crate::domain::digest::Digest>, Failure> {
-    let (mut marks, mut key) = (BTreeSet::new(), Vec::new());
+/// Whom a hold is about.
+struct Asked {
+    marks: BTreeSet<Digest>,
+    /// The kinds of identity that were given.
+    kinds: BTreeSet<IdentityKind>,
+    /// Whether a key was given that names no record now.
+    no_record: bool,
+}
+
+/// What of this hold binds nothing under the policy as it is: who places it believes to be safe.
+fn binds_nothing(engine: &Engine, scope: &Scope, asked: &Asked) -> Vec<String> {
+    let rules = || {
+        let in_scope = |rule: &&Rule| {
+            scope.system.as_ref().is_none_or(|system| rule.system == *system)
+                && scope.rule.as_ref().is_none_or(|id| rule.id == *id)
+        };
+        engine.policy().rules.values().filter(in_scope)
+    };
+    let known = |kind: &&IdentityKind| !rules().any(|rule| rule.person.contains_key(kind));
+    let mut idle: Vec<String> = asked
+        .kinds
+        .iter()
+        .filter(known)
+        .map(|kind| format!("no rule here names a column for `person.{kind}`, so by that this hold binds NOTHING now"))
+        .collect();
+    if asked.no_record {
+        idle.push("no record has this key, so by that this hold binds NOTHING now".into());
+    }
+    idle
+}
+
+async fn asked(engine: &mut Engine, scope: &Scope, lines: &[String]) -> Result<Asked, Failure> {
+    let (mut marks, mut key, mut kinds, mut no_record) = (BTreeSet::new(), Vec::new(), BTreeSet::new(), false);
     for line in lines {
         let Some((word, value)) = line.split_once(':') else {
             return Err(Failure::new(exit::USAGE, "a line lacks its kind: write `email: ...` or `key: ...`"));
@@ -126,9 +163,17 @@ async fn marks(
             let known: Vec<&str> = IdentityKind::ALL.iter().map(|kind| kind.word()).collect();
             Failure::new(exit::USAGE, format!("a line's kind is none of: {}, key", known.join(", ")))
         })?;
-        let identity = Identity::new(kind, value)
-            .ok_or_else(|| Failure::new(exit::USAGE, format!("a line of kind `{kind}` has no value")))?;
-        marks.insert(engine.holds().mark_identity(&identity));
+        let known = match Identity::read(kind, value) {
+            Reading::Known(known) => known,
+            Reading::Empty => return Err(Failure::new(exit::USAGE, format!("a line of kind `{kind}` has no value"))),
+            Reading::Unreadable => {
+                return Err(Failure::new(exit::USAGE, format!("a line of kind `{kind}` can't be read as one")));
+            }
+        };
+        marks.extend(known.iter().map(|one| engine.holds().mark_identity(one)));
+        // A field that can't be read may be hers.
+        marks.insert(engine.holds().mark_identity(&Identity::unreadable(kind)));
+        kinds.insert(kind);
     }
     if !key.is_empty() {
         let rule = scope.rule.clone().ok_or_else(|| {
@@ -138,8 +183,11 @@ async fn marks(
         let connector = engine.system(&rule.system)?;
         let key = connector.parse_key(&rule, &key).await.map_err(EngineError::from)?;
         marks.insert(engine.holds().mark_record(&rule.system, &rule.selection.collection(), &key));
+        let item = Item { key, fingerprint: Fingerprint(Vec::new()), parts: Vec::new() };
+        let found = connector.locate(&rule, &[item]).await.map_err(EngineError::from)?;
+        no_record = found.first() == Some(&Presence::Gone);
     }
-    Ok(marks)
+    Ok(Asked { marks, kinds, no_record })
 }
 
 fn hold_id(text: &str) -> Result<HoldId, Failure> {

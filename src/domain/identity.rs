@@ -48,7 +48,59 @@ pub struct Identity {
     normal: String,
 }
 
+/// What a field says about a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// Nothing.
+    Empty,
+    /// These identities, at least one.
+    Known(Vec<Identity>),
+    /// Something that can't be read as identities of its kind: it may be anybody's.
+    Unreadable,
+}
+
 impl Identity {
+    /// Reads a field as a firm's program may have filled it: `Jan <jan@x.nl>`, `jan@x.nl; piet@y.nl`, `mailto:jan@x.nl`,
+    /// `06-12345678 / 020-1234567`.
+    pub fn read(kind: IdentityKind, text: &str) -> Reading {
+        if text.trim().is_empty() {
+            return Reading::Empty;
+        }
+        let found: Option<Vec<Self>> = match kind {
+            IdentityKind::Email => {
+                let ends = |c: char| c.is_whitespace() || ",;<>()[]\"'|".contains(c);
+                let words = text.split(ends).filter(|word| word.contains('@'));
+                Some(words.filter_map(|word| Self::new(kind, word.rsplit(':').next().unwrap_or(word))).collect())
+            }
+            IdentityKind::Phone => {
+                let digits = |part: &str| part.chars().filter(char::is_ascii_digit).count();
+                let plain = text.chars().all(|c| c.is_ascii_digit() || " +-.()/,;|".contains(c));
+                let parts: Vec<&str> = text.split(['/', ',', ';', '|']).filter(|part| digits(part) > 0).collect();
+                // Several numbers, or one that is written with a slash (0475/12.34.56).
+                let several = parts.iter().all(|part| (7..=15).contains(&digits(part)));
+                let numbers = if several { parts } else { vec![text] };
+                let readable = plain && (several || digits(text) <= 15);
+                readable.then(|| numbers.into_iter().filter_map(|one| Self::new(kind, one)).collect())
+            }
+            IdentityKind::CustomerNumber | IdentityKind::Login => Self::new(kind, text).map(|one| vec![one]),
+        };
+        match found {
+            Some(found) if !found.is_empty() => Reading::Known(found),
+            _ => Reading::Unreadable,
+        }
+    }
+
+    /// What stands for a field of this kind that can't be read: a hold on any identity of the kind binds it.
+    pub fn unreadable(kind: IdentityKind) -> Self {
+        // No text normalises to this.
+        Self { kind, normal: "\u{0}".into() }
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> IdentityKind {
+        self.kind
+    }
+
     /// Normalises; `None` where nothing is left to compare.
     ///
     /// E-mail: trimmed, lower case (trap T25: JAN@... is jan@...). Phone: digits, with 00 and a Dutch leading 0 written
@@ -78,7 +130,9 @@ impl fmt::Debug for Identity {
 }
 
 fn normal_phone(text: &str) -> String {
-    let international = text.starts_with('+') || text.starts_with("00");
+    let international = text.starts_with('+') || text.starts_with("00") || text.starts_with("(+");
+    // +31 (0)6 is how many write it: the zero in brackets is not dialled after a country code.
+    let text = if international { text.replace("(0)", "") } else { text.to_string() };
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     match (international, digits.as_str()) {
         (true, all) => all.strip_prefix("00").unwrap_or(all).to_string(),
@@ -98,5 +152,27 @@ mod tests {
         assert!(same(IdentityKind::Phone, "0031612345678", "0612345678"));
         assert!(!same(IdentityKind::Email, "jan@voorbeeld.nl", "jane@voorbeeld.nl"));
         assert_eq!(Identity::new(IdentityKind::Email, "  "), None);
+    }
+
+    #[test]
+    fn a_field_may_hold_more_than_the_bare_identity() {
+        let known = |kind, texts: &[&str]| {
+            Reading::Known(texts.iter().filter_map(|text| Identity::new(kind, text)).collect::<Vec<_>>())
+        };
+        let email = |text| Identity::read(IdentityKind::Email, text);
+        for text in ["Jan Jansen <jan@x.nl>", "mailto:Jan@X.nl", " jan@x.nl", "'jan@x.nl'", "(jan@x.nl)"] {
+            assert_eq!(email(text), known(IdentityKind::Email, &["jan@x.nl"]), "{text}");
+        }
+        assert_eq!(email("jan@x.nl; Piet <piet@y.nl>"), known(IdentityKind::Email, &["jan@x.nl", "piet@y.nl"]));
+        assert_eq!(email("geen"), Reading::Unreadable);
+        assert_eq!(email(" "), Reading::Empty);
+        let phone = |text| Identity::read(IdentityKind::Phone, text);
+        for text in ["+31 (0)6 12345678", "06-12345678", "(06) 12 34 56 78", "0031 6 12345678", "+31.6.12345678"] {
+            assert_eq!(phone(text), known(IdentityKind::Phone, &["0612345678"]), "{text}");
+        }
+        let two = known(IdentityKind::Phone, &["0612345678", "0201234567"]);
+        assert_eq!(phone("(06)12345678 / 020-1234567"), two);
+        assert_eq!(phone("0475/12.34.56"), known(IdentityKind::Phone, &["0475123456"]));
+        assert_eq!(phone("06-12345678 (werk)"), Reading::Unreadable);
     }
 }

@@ -250,11 +250,14 @@ impl Engine {
             let (plan, decision) = (planned.plan.id, planned.plan.decision);
             return Ok(Some(self.paced(job, &planned.days, plan, decision, planned.set, job.moment)));
         }
-        if !matches!(planned.gate, Gate::Refused { .. }) {
-            return Ok(None);
-        }
+        let Gate::Refused { limits } = &planned.gate else { return Ok(None) };
         let released = self.view.released_beyond(&job.rule.id, crate::now::now());
-        let released = released.filter(|(_, fact, _)| fact.decision == planned.plan.decision);
+        // Beyond one limit is beyond that limit only, and only while the limits are no looser than they were.
+        let released = released.filter(|(_, fact, approval)| {
+            fact.decision == planned.plan.decision
+                && limits.iter().all(|limit| approval.beyond.contains(limit))
+                && super::plan::raised(job.rule, approval).is_empty()
+        });
         let Some((id, fact)) = released.map(|(id, fact, _)| (id, fact.clone())) else { return Ok(None) };
         let set = self.open_set(&id, &fact.set)?;
         let moment = Moment { today: fact.cutoff.min(job.moment.today), ..job.moment };

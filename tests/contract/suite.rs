@@ -399,6 +399,35 @@ pub(crate) async fn columns_that_compare_texts_in_different_ways_are_not_related
     }
 }
 
+pub(crate) async fn a_row_that_hangs_in_two_places_is_counted_once(harness: &dyn Harness) {
+    shop(harness).await;
+    harness
+        .sql(
+            "CREATE TABLE moves (id INTEGER NOT NULL PRIMARY KEY, giver INTEGER, taker INTEGER);
+             INSERT INTO moves VALUES (1,2,2),(2,2,3),(3,3,2),(4,2,1);",
+        )
+        .await;
+    let connector = open(&harness.system());
+    let mut rule = shop_rule();
+    sql(&mut rule).children.extend([child("moves", "giver", vec![]), child("moves", "taker", vec![])]);
+    let items = due(connector.as_ref(), &rule, &no_holds()).await;
+    let receipts = erase(connector.as_ref(), &rule, &items, &no_holds()).await.unwrap();
+    let counted: u64 = receipts
+        .iter()
+        .flat_map(|one| &one.children)
+        .filter(|(name, _)| name.starts_with("moves"))
+        .map(|(_, n)| n)
+        .sum();
+    assert_eq!((counted, ids(harness, "moves").await.len()), (4, 0), "{:?}", receipts[0].children);
+    for then in [ChildAction::Delete, ChildAction::Clear] {
+        let mut rule = shop_rule();
+        let again = Child { relation: relation("moves", "giver"), then, children: vec![] };
+        sql(&mut rule).children.extend([child("moves", "giver", vec![]), again]);
+        let findings = connector.probe(&rule).await.unwrap().findings;
+        assert!(findings.iter().any(|one| one.severity == Severity::Fault && one.code.id == "B233"), "{findings:?}");
+    }
+}
+
 pub(crate) async fn children_that_may_belong_to_several_records_are_refused(harness: &dyn Harness) {
     shop(harness).await;
     harness.sql("CREATE TABLE mails (id INTEGER NOT NULL PRIMARY KEY, email VARCHAR(50));").await;

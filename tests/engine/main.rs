@@ -10,6 +10,7 @@ mod blast;
 mod commands;
 mod crash;
 mod demo;
+mod forged;
 mod hostile;
 mod pause;
 mod purge;

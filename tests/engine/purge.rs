@@ -150,6 +150,36 @@ fn limits_refuse_and_one_plan_may_go_beyond() {
 }
 
 #[test]
+fn beyond_one_limit_is_not_beyond_another() {
+    let bench = bench();
+    bench.change_policy("limits.share = \"100 %\"", "limits = { share = \"10 %\", max = 5 }");
+    bench.bewaard(&["init"]).ends(0);
+    let plan = bench.bewaard(&["plan", "--json"]).ends(0).json()["plans"][0].clone();
+    assert_eq!(plan["limits"], serde_json::json!(["share", "max"]));
+    let id = plan["id"].as_str().unwrap();
+    for limit in ["share", "max"] {
+        let said = bench.bewaard(&["approve", id, "--beyond", limit, "--reason", "x"]).ends(0).out;
+        assert!(said.contains("will NOT run") && said.contains("--beyond share"), "{said}");
+        bench.bewaard(&["run"]).ends(3);
+        assert_eq!(bench.number("select count(*) from customers"), 40, "beyond {limit} alone");
+    }
+    bench.bewaard(&["approve", id, "--beyond", "share", "--beyond", "max", "--reason", "x"]).ends(0);
+    bench.change_policy("max = 5", "max = 4");
+    bench.change_policy("share = \"10 %\", max = 4", "share = \"10 %\", max = 4, change = \"1 x\"");
+    bench.bewaard(&["run"]).ends(0);
+    assert_eq!(bench.number("select count(*) from customers"), 20, "a stricter limit that was gone beyond stays so");
+
+    let bench = self::bench();
+    bench.change_policy("limits.share = \"100 %\"", "limits = { share = \"10 %\", max = 1000 }");
+    bench.bewaard(&["init"]).ends(0);
+    let plan = bench.bewaard(&["plan", "--json"]).ends(0).json()["plans"][0].clone();
+    bench.bewaard(&["approve", plan["id"].as_str().unwrap(), "--beyond", "share", "--reason", "x"]).ends(0);
+    bench.change_policy("max = 1000", "max = 1");
+    bench.bewaard(&["run"]).ends(3);
+    assert_eq!(bench.number("select count(*) from customers"), 40, "a limit that came afterwards binds");
+}
+
+#[test]
 fn pacing_takes_the_oldest_first_over_several_runs() {
     let bench = bench();
     bench.change_policy("limits.share = \"100 %\"", "limits.share = \"100 %\"\nlimits.per-run = 7");
@@ -181,6 +211,39 @@ fn a_hold_on_a_person_binds_until_it_is_released() {
     bench.bewaard(&["hold", "release", id, "--reason", "settled"]).ends(0);
     bench.bewaard(&["run"]).ends(0);
     assert_eq!(bench.number("select count(*) from customers"), 20);
+}
+
+#[test]
+fn t25_a_hold_binds_whatever_else_the_field_holds() {
+    let bench = bench();
+    bench.sql(
+        "update customers set email = 'Jan Jansen <K2@canary.example>' where id = 2; \
+         update customers set email = 'a@b.example; k2@canary.example' where id = 4; \
+         update customers set email = 'onbekend' where id = 6; update customers set email = '' where id = 8",
+    );
+    bench.approve_all();
+    let args = ["hold", "add", "--reason", "complaint", "--review", "2027-01-01", "--json"];
+    let hold = bench.bewaard_with_input(&args, "email: Jan <k2@canary.example>\n").ends(0).json();
+    assert_eq!(hold["warnings"], serde_json::json!([]));
+    let run = bench.bewaard(&["run", "--json"]).ends(0).json();
+    assert_eq!(run["runs"][0]["erased"], 17);
+    assert_eq!(
+        bench.number("select count(*) from customers where id in (2, 4, 6)"),
+        3,
+        "what can't be read may be hers"
+    );
+}
+
+#[test]
+fn a_hold_that_binds_nothing_says_so() {
+    let bench = bench();
+    bench.approve_all();
+    let args = ["hold", "add", "--reason", "x", "--review", "2027-01-01"];
+    let said = bench.bewaard_with_input(&args, "phone: 0612345678\n").ends(0);
+    assert!(said.err.contains("person.phone") && said.err.contains("NOTHING"), "{}", said.err);
+    let by_key = ["hold", "add", "--reason", "x", "--review", "2027-01-01", "--rule", "old"];
+    let said = bench.bewaard_with_input(&by_key, "key: 4711\n").ends(0);
+    assert!(said.err.contains("no record"), "{}", said.err);
 }
 
 #[test]

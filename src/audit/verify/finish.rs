@@ -21,7 +21,8 @@ impl Pass<'_> {
         } else if self.newest.is_none() {
             self.faults.add(codes::HEADS_DAMAGED, heads::FILE, "there is no signed head, so nothing is sealed");
         } else if lines > sealed {
-            self.told.push(format!("{} not yet sealed by a head", plural(lines - sealed, "entry", "entries")));
+            let open = plural(lines - sealed, "entry", "entries");
+            self.told.push(format!("{open} not yet sealed by a head: nobody has signed for them"));
         }
         self.finish_tiles(lines);
         self.finish_published(sealed);

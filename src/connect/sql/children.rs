@@ -1,12 +1,13 @@
 //! Child rows: reading them level by level, and counting them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::engine::{Session, Statement};
 use super::records::{ReadFault, Reader, aliased, chunk_size, flat, usable_key};
 use super::relate::{Link, Node, NodeAction};
 use super::resolve::{RECORD, RELATED};
 use crate::domain::decide::{Below as RecordBelow, Found};
+use crate::domain::selection::TableName;
 use crate::domain::value::{Key, Scalar};
 
 /// One row of a node.
@@ -252,13 +253,20 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// How many rows go or change with each record, by the table's name.
+    /// How many rows go or change with each record, by the place in the tree. A row that hangs in two places of it is
+    /// counted once, and as one that goes where it goes.
     pub(super) fn tally(&self, below: &Below, records: usize) -> HashMap<usize, BTreeMap<String, u64>> {
         let mut out: HashMap<usize, BTreeMap<String, u64>> = HashMap::new();
-        for (place, (node, rows)) in self.resolved.nodes.iter().zip(&below.rows).enumerate() {
+        let mut seen: HashSet<(&TableName, &Key)> = HashSet::new();
+        let all = || self.resolved.nodes.iter().zip(&below.rows).enumerate();
+        let goes = |node: &Node| node.action == NodeAction::Delete;
+        let those_that_go = all().filter(|(_, (node, _))| goes(node));
+        for (place, (node, rows)) in those_that_go.chain(all().filter(|(_, (node, _))| !goes(node))) {
             let skipped = if place == 0 { records } else { 0 };
             for row in rows.iter().skip(skipped) {
-                *out.entry(row.owner).or_default().entry(node.label.clone()).or_default() += 1;
+                if row.key.0.is_empty() || seen.insert((&node.table.name, &row.key)) {
+                    *out.entry(row.owner).or_default().entry(node.label.clone()).or_default() += 1;
+                }
             }
         }
         out

@@ -12,7 +12,7 @@ use crate::connect::FieldKeys;
 use crate::domain::clock::{self, ClockFormat, Reading};
 use crate::domain::decide::{Fingerprint, Found};
 use crate::domain::digest::push_field;
-use crate::domain::identity::Identity;
+use crate::domain::identity::{Identity, Reading as IdentityReading};
 use crate::domain::recipe::RecipeContext;
 use crate::domain::rule::Rule;
 use crate::domain::value::{Key, Scalar, record_bytes};
@@ -136,7 +136,11 @@ impl Reader<'_> {
             .iter()
             .zip(rest)
             .filter(|(_, value)| !value.is_null())
-            .filter_map(|((kind, _), value)| Identity::new(*kind, &value.show()))
+            .flat_map(|((kind, _), value)| match Identity::read(*kind, &value.show()) {
+                IdentityReading::Empty => Vec::new(),
+                IdentityReading::Known(known) => known,
+                IdentityReading::Unreadable => vec![Identity::unreadable(*kind)],
+            })
             .collect();
         Ok(Record { key, selected, protected, clocks, touched, identities })
     }

@@ -284,7 +284,7 @@ impl Tree<'_> {
                     NodeAction::Anonymise(writable(recipes, &link.table, &key, &at, self.faults))
                 }
             };
-            let place = self.push(parent, link, action, key, child.relation.table.to_string());
+            let place = self.push(parent, link, action, key, &child.relation.table.to_string());
             self.declare(place, &child.children);
         }
     }
@@ -297,7 +297,7 @@ impl Tree<'_> {
         NodeAction::Clear
     }
 
-    fn push(&mut self, parent: usize, link: Link, action: NodeAction, key: Vec<Column>, label: String) -> usize {
+    fn push(&mut self, parent: usize, link: Link, action: NodeAction, key: Vec<Column>, label: &str) -> usize {
         let anonymises = matches!(action, NodeAction::Anonymise(_));
         let above_lacks = self.nodes.get(parent).is_some_and(|node| node.key.is_empty());
         let keyless_with_more = key.is_empty() && (anonymises || link.filter.is_some());
@@ -312,8 +312,51 @@ impl Tree<'_> {
             self.faults.fault(codes::CHILD_WITHOUT_KEY, &at, text, "give it a primary key, or only delete its rows");
         }
         let table = link.table.clone();
+        self.twice(parent, &link, &action);
+        let label = self.named_apart(&link, label);
         self.nodes.push(Node { table, parent: Some(parent), link: Some(link), action, loops: Vec::new(), key, label });
         self.nodes.len() - 1
+    }
+
+    /// A fault where the same rows of the same table hang below one record twice: only one thing can become of them.
+    fn twice(&mut self, parent: usize, link: &Link, action: &NodeAction) {
+        let same = |node: &Node| {
+            node.parent == Some(parent)
+                && node.link.as_ref().is_some_and(|one| one.table.name == link.table.name && one.on == link.on)
+        };
+        let other = self.nodes.iter().find(|node| same(node));
+        let apart = |node: &Node| {
+            // Rows told apart by their conditions are for the policy's author to tell apart rightly.
+            node.link
+                .as_ref()
+                .is_some_and(|one| one.filter.is_some() && link.filter.is_some() && one.filter != link.filter)
+        };
+        let Some(other) = other.filter(|node| !apart(node)) else { return };
+        let what = if other.action == *action { "once is enough" } else { "one thing can become of them" };
+        let text =
+            format!("rows of `{}` by {} are named twice: {what}", link.table.name.name, link.on_names().join(", "));
+        let at = self.at();
+        self.faults.fault(
+            codes::CHILD_TWICE,
+            &at,
+            text,
+            "take one of the two out, or tell their rows apart by `where`",
+        );
+    }
+
+    /// The name for people: with the referring columns where the table hangs in the tree more than once.
+    fn named_apart(&mut self, link: &Link, label: &str) -> String {
+        let with = |label: &str, link: &Link| format!("{label} ({})", link.on_names().join(", "));
+        let mut named = label.to_string();
+        for node in self.nodes.iter_mut().skip(1).filter(|node| node.table.name == link.table.name) {
+            if node.label == label
+                && let Some(own) = &node.link
+            {
+                node.label = with(label, own);
+            }
+            named = with(label, link);
+        }
+        named
     }
 
     /// Adds each table that a foreign key leads from and that is not declared yet, to any depth.
@@ -363,7 +406,7 @@ impl Tree<'_> {
         // A reference that may be empty and that the schema itself empties: the row belongs to somebody else.
         let action = if key.on_delete == OnDelete::Clear { NodeAction::Clear } else { NodeAction::Delete };
         let (key, label) = (row_key(table), table.name.name.clone());
-        self.push(place, link, action, key, label);
+        self.push(place, link, action, key, &label);
     }
 
     fn is_above(&self, place: usize, name: &crate::domain::selection::TableName) -> bool {
