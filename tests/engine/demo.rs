@@ -49,12 +49,14 @@ fn left_by_a_demo(place: &Path) -> PathBuf {
     folder
 }
 
+/// What somebody does to the demo's folder.
+type Change<'a> = &'a dyn Fn(&Path);
+
 #[test]
 fn a_folder_with_anything_foreign_at_any_depth_is_left_as_it_is() {
     let place = tempfile::tempdir().unwrap();
     let outside = place.path().join("outside");
     put(&outside.join("precious.txt"), "mine");
-    type Change<'a> = &'a dyn Fn(&Path);
     let changes: [(&str, Change<'_>); 9] = [
         ("mine.txt", &|folder| put(&folder.join("mine.txt"), "mine")),
         ("state/mine.txt", &|folder| put(&folder.join("state/mine.txt"), "mine")),
@@ -91,7 +93,7 @@ fn a_place_that_is_no_folder_of_the_demo_is_refused_in_clear_words() {
     assert!(demo(&link).ends(2).err.contains("symbolic link"));
     assert!(demo(&file).ends(2).err.contains("is no folder"));
     // A folder with files of the demo's names, but never marked by it.
-    fs::remove_file(folder.join(".bewaard-demo")).unwrap();
+    bewaard::durable::remove(&folder.join(".bewaard-demo")).unwrap();
     assert!(demo(&folder).ends(2).err.contains("marker"));
     put(&folder.join(".bewaard-demo"), "my own notes");
     assert!(demo(&folder).ends(2).err.contains("marker"));
