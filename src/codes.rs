@@ -185,6 +185,16 @@ codes! {
         "The server's settings make it write statements with their values, or the values alone, to a log file: keys and other personal data of every program that uses it, ours included. Switch it off, or give that file a term of its own.";
     SERVER_TOO_OLD = "B269", "the server is older than those we test with",
         "bewaard is tested with MariaDB 10.11 and PostgreSQL 15 and written for MariaDB 10.5, MySQL 8.0 and PostgreSQL 13 and later. Older servers get no fixes from their makers either. Upgrade first.";
+    TRACE_WITHOUT_END = "B270", "the server keeps a trace of what is erased without an end",
+        "What is erased stays readable in a log, a history or a copy that the server keeps, and no setting ends it. Who may read the server's files reads it there. Give it an end that fits your policy; `bewaard check` names the setting.";
+    TRACE_UNKNOWN = "B271", "how long the server keeps a trace is not known",
+        "Something of the server keeps what is erased for a time that can't be told from here: because no setting bounds it in days, because another program decides, or because the account may not see it. The remedy says what bounds it, or what would show it. Nothing is assumed in your favour.";
+    TRACE_COPIES = "B272", "other servers copy this one",
+        "A replica erases a row when it repeats the change, and keeps logs of its own until their own end: a relay log, a binary log, an archive. Check each replica as a server of its own; its backups count too.";
+    BYTES_IN_FILE = "B273", "deleted rows are still in the file",
+        "A database file does not shrink when rows go, and unless deleted rows are written over, their bytes stay readable in free pages until new rows take the place. bewaard writes over the rows that it deletes from SQLite; what other programs deleted before, and old copies of rows that SQLite moved within the file, stay until PRAGMA secure_delete = ON; VACUUM (without the pragma VACUUM itself may leave copies).";
+    TEXT_INDEX = "B274", "a full-text index repeats the text",
+        "A full-text index of SQLite is a table of its own with the words of the records in it. A trigger of the program usually keeps it in step; where it does not, the erased text is still found there. Name the index's content table, or rebuild the index after a purge.";
     // --- B3xx: plan and gate ---
     OVER_LIMITS = "B301", "a plan is over its limits",
         "More is due than the rule's `share`, `max` or `change` allows, so nothing of it goes. A wrong rule or a wrong date looks just like this: look at `bewaard plan RULE --sample 20` first. If it is right, `bewaard approve PLAN --beyond LIMIT --reason TEXT` releases this one plan.";

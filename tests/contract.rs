@@ -65,6 +65,7 @@ macro_rules! whole_contract {
         a_typed_key_is_the_key_that_is_found,
         errors_and_debug_carry_no_value,
         a_dropped_question_leaves_no_wrong_answer,
+        what_the_system_keeps_is_told_without_writing,
     ]);)*
     };
 }

@@ -45,10 +45,11 @@ mod live {
     use super::super::runtime::block_on;
     use super::super::{Ended, Failure, exit, load};
     use crate::config::{Diagnostics, Loaded};
-    use crate::connect::{Advice, ConnectError, Finding, Severity};
+    use crate::connect::{Advice, ConnectError, Finding, Keeps, Severity, Trace};
     use crate::domain::id::{RuleId, SystemId};
     use crate::domain::rule::Rule;
     use crate::engine::Engine;
+    use crate::report::traces;
     use crate::report::words::count;
 
     pub(super) fn check(loaded: Loaded, out: Out) -> Ended {
@@ -69,6 +70,7 @@ mod live {
     struct Seen {
         findings: Vec<Finding>,
         unreachable: Vec<(SystemId, String)>,
+        keeps: Vec<(SystemId, Keeps)>,
         looked: u64,
     }
 
@@ -118,6 +120,14 @@ mod live {
                 }
             }
         }
+        match connector.keeps(rules).await {
+            Ok(keeps) => {
+                let grave = keeps.traces.iter().filter(|trace| trace.severity != Severity::Note);
+                seen.findings.extend(grave.map(|trace| found(system, trace)));
+                seen.keeps.push((system.clone(), keeps));
+            }
+            Err(error) => seen.not_asked(system, &error),
+        }
         if !fit {
             return;
         }
@@ -125,6 +135,46 @@ mod live {
             Ok(findings) => seen.findings.extend(findings),
             Err(error) => seen.not_asked(system, &error),
         }
+    }
+
+    /// A trace that somebody should do something about.
+    fn found(system: &SystemId, trace: &Trace) -> Finding {
+        Finding {
+            code: trace.code,
+            severity: trace.severity,
+            at: format!("system.{system}"),
+            text: trace.text.clone(),
+            remedy: trace.remedy.clone(),
+        }
+    }
+
+    /// What each system keeps of a purge, and when the last of it dies.
+    fn tell_keeps(seen: &Seen, out: Out) -> Result<(), Failure> {
+        for (system, keeps) in &seen.keeps {
+            out.line(format!("{system}: {}", traces::last(&keeps.by_kind())))?;
+            for trace in &keeps.traces {
+                let (kind, until) = (traces::kind(trace.kind), traces::until(trace.until));
+                out.line(format!("  {kind}: {until}; {} ({})", trace.text, trace.code.id))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn keeps_json(seen: &Seen) -> Vec<serde_json::Value> {
+        let one = |(system, keeps): &(SystemId, Keeps)| {
+            let traces: Vec<_> = keeps
+                .traces
+                .iter()
+                .map(|trace| {
+                    serde_json::json!({
+                        "kind": trace.kind.word(), "until": trace.until, "code": trace.code.id,
+                        "text": trace.text, "remedy": trace.remedy,
+                    })
+                })
+                .collect();
+            serde_json::json!({ "system": system.as_str(), "last": keeps.traces.iter().map(|one| one.until).max(), "traces": traces })
+        };
+        seen.keeps.iter().map(one).collect()
     }
 
     fn tell(loaded: &Loaded, seen: &Seen, out: Out) -> Ended {
@@ -155,12 +205,13 @@ mod live {
                 "schema": crate::report::json::SCHEMA,
                 "ok": faults == 0 && seen.unreachable.is_empty(), "offline": false,
                 "systems": loaded.policy.systems.len(), "rules": loaded.policy.rules.len(),
-                "findings": all.to_json(),
+                "findings": all.to_json(), "keeps": keeps_json(seen),
             }))?;
         } else {
             if !all.is_empty() {
                 out.drawing(all.render(out.colour, out.width()))?;
             }
+            tell_keeps(seen, out)?;
             let rules = loaded.policy.rules.len() as u64;
             let systems = count(seen.looked, "system", "systems");
             out.line(match (faults, seen.unreachable.len() as u64) {

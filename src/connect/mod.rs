@@ -14,6 +14,7 @@ use crate::domain::digest::MacKey;
 use crate::domain::id::{BatchId, RuleId, SystemId};
 use crate::domain::outcome::{Outcome, Receipt};
 use crate::domain::rule::Rule;
+use crate::domain::trace::{TraceKind, Until};
 use crate::domain::value::Key;
 
 /// A system that holds data about persons.
@@ -32,6 +33,8 @@ use crate::domain::value::Key;
 /// 6. No retries inside. Errors carry an advice, and the engine decides.
 /// 7. No error, log line or finding carries a value, a key or an address.
 /// 8. A call whose future is dropped leaves no connection behind that answers the next question with this one's answer.
+/// 9. `keeps` never writes, reads settings and catalogues and never the content of a log, and calls unknown what this
+///    account may not see, with what would show it.
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// What this kind of system can and cannot do.
@@ -52,6 +55,9 @@ pub trait Connector: Send + Sync {
 
     /// The statements that give the account exactly the rights that these rules need.
     async fn grants(&self, rules: &[&Rule]) -> Result<Vec<String>, ConnectError>;
+
+    /// What the system itself keeps of rows of these rules after they are erased, and whether their space is given back.
+    async fn keeps(&self, rules: &[&Rule]) -> Result<Keeps, ConnectError>;
 
     /// How many records the whole collection has, selected or not.
     async fn count(&self, rule: &Rule) -> Result<u64, ConnectError>;
@@ -147,6 +153,53 @@ pub struct Finding {
     pub text: String,
     /// What mends it.
     pub remedy: String,
+}
+
+/// What a system keeps of erased rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Keeps {
+    /// Where traces of them live on, and until when.
+    pub traces: Vec<Trace>,
+    /// Where their space is not given back by itself.
+    pub space: Vec<Space>,
+}
+
+/// Where a trace of erased rows lives on within the system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// What kind of trace.
+    pub kind: TraceKind,
+    /// Until when.
+    pub until: Until,
+    /// How grave.
+    pub severity: Severity,
+    /// Its stable code.
+    pub code: &'static Code,
+    /// What keeps it. Names and settings, never values.
+    pub text: String,
+    /// What ends it, or what would show it where it is unknown.
+    pub remedy: String,
+}
+
+/// Space of deleted rows that their table or file keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Space {
+    /// The table, or the file.
+    pub place: String,
+    /// The command with which an administrator gives it back. It is never run by us: it locks or rewrites a table.
+    pub command: String,
+}
+
+impl Keeps {
+    /// The last moment of a trace of each kind.
+    pub fn by_kind(&self) -> BTreeMap<TraceKind, Until> {
+        let mut out: BTreeMap<TraceKind, Until> = BTreeMap::new();
+        for trace in &self.traces {
+            let until = out.entry(trace.kind).or_insert(trace.until);
+            *until = trace.until.max(*until);
+        }
+        out
+    }
 }
 
 /// What to look for.

@@ -20,6 +20,7 @@ pub mod selection;
 pub mod serialised;
 pub mod shell;
 pub mod term;
+pub mod trace;
 pub mod value;
 
 /// Raised only when a decision or a recipe can differ for the same policy and the same data.

@@ -12,7 +12,7 @@ use bewaard::connect::sql::engine::{
     Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate,
 };
 use bewaard::connect::sql::sqlite;
-use bewaard::connect::{Advice, Connector, EraseError, FieldKeys, Finding};
+use bewaard::connect::{Advice, Connector, EraseError, FieldKeys, Finding, Keeps};
 use bewaard::domain::digest::MacKey;
 use bewaard::domain::id::BatchId;
 use bewaard::domain::outcome::Outcome;
@@ -123,6 +123,9 @@ impl Engine for Meddler {
     }
     async fn server_findings(&self, session: &mut dyn Session) -> Result<Vec<Finding>, SqlFault> {
         self.inner.server_findings(session).await
+    }
+    async fn keeps(&self, session: &mut dyn Session, tables: &[Table]) -> Result<Keeps, SqlFault> {
+        self.inner.keeps(session, tables).await
     }
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {
         self.inner.rights(session, needs).await

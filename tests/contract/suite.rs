@@ -12,6 +12,7 @@ use bewaard::domain::predicate::{Comparison, Literal, Predicate};
 use bewaard::domain::recipe::Recipe;
 use bewaard::domain::rule::Rule;
 use bewaard::domain::selection::{Child, ChildAction, Protect, Relation};
+use bewaard::domain::trace::Until;
 use bewaard::domain::value::{Key, Scalar};
 use chrono::NaiveDate;
 
@@ -804,4 +805,23 @@ pub(crate) async fn a_dropped_question_leaves_no_wrong_answer(harness: &dyn Harn
         assert_eq!(keys(&page.found), ["1", "2", "3"]);
     }
     let _ = name("unused");
+}
+
+pub(crate) async fn what_the_system_keeps_is_told_without_writing(harness: &dyn Harness) {
+    shop(harness).await;
+    let connector = open(&harness.system());
+    let rule = shop_rule();
+    let before = (ids(harness, "customers").await, ids(harness, "orders").await);
+    let keeps = connector.keeps(&[&rule]).await.unwrap();
+    assert_eq!((ids(harness, "customers").await, ids(harness, "orders").await), before);
+    for trace in &keeps.traces {
+        assert!(!trace.text.is_empty() && !trace.remedy.is_empty(), "{trace:?}");
+        let open = trace.until == Until::Unknown && trace.severity == Severity::Fault;
+        assert!(!open, "what is only not known stops no rule: {trace:?}");
+    }
+    // Rows that go leave a space somewhere, on each of these engines.
+    assert!(keeps.space.iter().all(|space| !space.place.is_empty() && !space.command.is_empty()));
+    assert!(!keeps.space.is_empty());
+    // A rule that does not fit is no error here: `probe` tells it.
+    assert!(connector.keeps(&[&super::harness::rule("nowhere", vec![clock("seen", None)])]).await.is_ok());
 }

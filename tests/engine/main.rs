@@ -19,3 +19,4 @@ mod purge;
 fn quoted(path: &std::path::Path) -> String {
     bewaard::domain::shell::path(path)
 }
+mod traces;

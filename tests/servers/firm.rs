@@ -90,6 +90,11 @@ impl Firm {
         self.database.server.kind
     }
 
+    /// The server itself.
+    pub(crate) fn server(&self) -> &'static Server {
+        self.database.server
+    }
+
     /// Runs SQL as the administrator.
     pub(crate) fn admin(&self, sql: &str) -> String {
         self.database.admin(sql)

@@ -32,6 +32,7 @@ mod locks;
 mod lost;
 mod predicates;
 mod rights;
+mod traces;
 mod untidy;
 mod whole;
 mod windows;

@@ -212,6 +212,11 @@ fn free_port() -> u16 {
 impl Server {
     /// Starts a server of one's own; it is killed when this is dropped.
     pub(crate) fn start(kind: Kind) -> Self {
+        Self::start_with(kind, &[])
+    }
+
+    /// The same, with settings that only a start can give: as on the command line of `mariadbd`, or after `-c`.
+    pub(crate) fn start_with(kind: Kind, settings: &[&str]) -> Self {
         let template = template(kind);
         let folder = private_folder(if kind == Kind::Mariadb { "m" } else { "p" });
         kind.own(&folder);
@@ -230,7 +235,7 @@ impl Server {
         // Somebody may take the port between the asking and the start.
         for _ in 0..5 {
             let port = free_port();
-            let mut child = spawn(kind, &folder, port);
+            let mut child = spawn(kind, &folder, port, settings);
             if ready(kind, &folder, port, &mut child) {
                 let process = child.id();
                 let watcher = watch(process, &folder);
@@ -264,7 +269,7 @@ impl Server {
     }
 }
 
-fn spawn(kind: Kind, folder: &Path, port: u16) -> Child {
+fn spawn(kind: Kind, folder: &Path, port: u16, settings: &[&str]) -> Child {
     let log = File::create(folder.join("log")).unwrap();
     let at = |name: &str| folder.join(name).display().to_string();
     let mut command = match kind {
@@ -291,6 +296,7 @@ fn spawn(kind: Kind, folder: &Path, port: u16) -> Child {
                 "--character-set-server=utf8mb4",
                 "--performance-schema=OFF",
             ]);
+            command.args(settings);
             command
         }
         Kind::Postgres => {
@@ -308,6 +314,9 @@ fn spawn(kind: Kind, folder: &Path, port: u16) -> Child {
                 "shared_buffers=32MB".into(),
                 "deadlock_timeout=100ms".into(),
             ] {
+                command.arg("-c").arg(setting);
+            }
+            for setting in settings {
                 command.arg("-c").arg(setting);
             }
             command

@@ -17,7 +17,7 @@ use super::sessions::{Lease, Slot};
 use super::tables;
 use crate::connect::{
     Advice, Batch, Capabilities, CommitWatch, ConnectError, Connector, Described, EraseError, Fate, FieldKeys, Finding,
-    Item, Judge, Page, Presence, Probe, Query,
+    Item, Judge, Keeps, Page, Presence, Probe, Query,
 };
 use crate::domain::decide::Found;
 use crate::domain::id::{BatchId, RuleId, SystemId};
@@ -174,6 +174,10 @@ impl Connector for SqlConnector {
 
     async fn grants(&self, rules: &[&Rule]) -> Result<Vec<String>, ConnectError> {
         self.grants_for(rules).await
+    }
+
+    async fn keeps(&self, rules: &[&Rule]) -> Result<Keeps, ConnectError> {
+        self.kept_of(rules).await
     }
 
     async fn count(&self, rule: &Rule) -> Result<u64, ConnectError> {

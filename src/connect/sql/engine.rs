@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::catalogue::{Column, Table};
-use crate::connect::Finding;
+use crate::connect::{Finding, Keeps};
 use crate::domain::id::BatchId;
 use crate::domain::selection::TableName;
 use crate::domain::value::Scalar;
@@ -129,6 +129,8 @@ pub trait Engine: Send + Sync {
     async fn table(&self, session: &mut dyn Session, name: &TableName) -> Result<Option<Table>, SqlFault>;
     /// Findings about the server as a whole (`binlog_format = STATEMENT`, ...), under `system.NAME`.
     async fn server_findings(&self, session: &mut dyn Session) -> Result<Vec<Finding>, SqlFault>;
+    /// What the server keeps of rows of these tables after they are erased. Reads settings and catalogues only.
+    async fn keeps(&self, session: &mut dyn Session, tables: &[Table]) -> Result<Keeps, SqlFault>;
     /// What the account may do: findings about rights that lack and rights that are surplus, for these needs.
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault>;
     /// The statements that give the account exactly these rights.

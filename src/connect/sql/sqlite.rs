@@ -20,7 +20,8 @@ use super::catalogue::Table;
 use super::engine::{Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate};
 use super::sqlite_catalogue;
 use super::sqlite_dialect::SqliteDialect;
-use crate::connect::Finding;
+use super::sqlite_traces;
+use crate::connect::{Finding, Keeps};
 use crate::domain::id::BatchId;
 use crate::domain::policy::SqliteAccess;
 use crate::domain::selection::TableName;
@@ -123,6 +124,10 @@ impl Engine for SqliteEngine {
 
     async fn server_findings(&self, _session: &mut dyn Session) -> Result<Vec<Finding>, SqlFault> {
         Ok(Vec::new())
+    }
+
+    async fn keeps(&self, session: &mut dyn Session, tables: &[Table]) -> Result<Keeps, SqlFault> {
+        sqlite_traces::keeps(session, tables, &self.path).await
     }
 
     async fn rights(&self, _session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {

@@ -7,6 +7,7 @@ mod rights;
 mod server;
 mod session;
 mod text;
+mod traces;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -21,7 +22,7 @@ use super::engine::{
     BATCH_TABLE, Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate,
 };
 use super::tls;
-use crate::connect::{Advice, ConnectError, Finding};
+use crate::connect::{Advice, ConnectError, Finding, Keeps};
 use crate::domain::id::{BatchId, SystemId};
 use crate::domain::policy::ServerAccess;
 use crate::domain::selection::TableName;
@@ -163,6 +164,10 @@ impl Engine for MariaEngine {
     async fn server_findings(&self, session: &mut dyn Session) -> Result<Vec<Finding>, SqlFault> {
         let rows = session.rows(&Statement::plain(server::VARIABLES)).await?;
         Ok(server::findings(&rows, self.mariadb(), &format!("system.{}", self.system)))
+    }
+
+    async fn keeps(&self, session: &mut dyn Session, tables: &[Table]) -> Result<Keeps, SqlFault> {
+        traces::keeps(session, tables, self.mariadb()).await
     }
 
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {

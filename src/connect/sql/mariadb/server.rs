@@ -11,7 +11,7 @@ pub(super) const IDENTITY: &str =
 
 /// Asks for the settings that matter to us.
 pub(super) const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('wsrep_on', 'log_bin', \
-     'binlog_format', 'general_log', 'read_only', 'super_read_only', 'version')";
+     'binlog_format', 'read_only', 'super_read_only', 'version')";
 
 fn value(rows: &[Row], name: &str) -> Option<String> {
     rows.iter().find(|row| text(row, 0).eq_ignore_ascii_case(name)).map(|row| text(row, 1))
@@ -63,22 +63,6 @@ pub(super) fn findings(rows: &[Row], mariadb: bool, at: &str) -> Vec<Finding> {
             "name the primary server in the policy",
         ));
     }
-    if on("log_bin") {
-        found.push(finding(
-            codes::SERVER_KEEPS_LOG,
-            Severity::Note,
-            "the server keeps a binary log: what is erased stays readable in it until the log is dropped",
-            "set binlog_expire_logs_seconds (or expire_logs_days) no longer than you need it for restores",
-        ));
-    }
-    if on("general_log") {
-        found.push(finding(
-            codes::SERVER_LOGS_VALUES,
-            Severity::Warning,
-            "the server writes every statement with its values to its general log",
-            "set general_log = OFF",
-        ));
-    }
     if too_old(&value(rows, "version").unwrap_or_default(), mariadb) {
         found.push(finding(
             codes::SERVER_TOO_OLD,
@@ -111,6 +95,6 @@ mod tests {
         assert_eq!(findings(&quiet, true, "system.shop"), []);
         let loud = rows(&[("binlog_format", "STATEMENT"), ("log_bin", "ON"), ("wsrep_on", "ON"), ("read_only", "ON")]);
         let codes: Vec<&str> = findings(&loud, true, "system.shop").iter().map(|one| one.code.id).collect();
-        assert_eq!(codes, ["B263", "B264", "B267", "B265", "B269"]);
+        assert_eq!(codes, ["B263", "B264", "B267", "B269"]);
     }
 }

@@ -6,6 +6,7 @@ mod faults;
 mod rights;
 mod server;
 mod session;
+mod traces;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -19,7 +20,7 @@ use super::engine::{
     BATCH_TABLE, Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate,
 };
 use super::tls;
-use crate::connect::{Advice, ConnectError, Finding};
+use crate::connect::{Advice, ConnectError, Finding, Keeps};
 use crate::domain::id::{BatchId, SystemId};
 use crate::domain::policy::ServerAccess;
 use crate::domain::selection::TableName;
@@ -124,6 +125,10 @@ impl Engine for PostgresEngine {
     async fn server_findings(&self, session: &mut dyn Session) -> Result<Vec<Finding>, SqlFault> {
         let row = one_row(session, &Statement::plain(server::SETTINGS)).await?;
         Ok(server::findings(&row, &format!("system.{}", self.system)))
+    }
+
+    async fn keeps(&self, session: &mut dyn Session, tables: &[Table]) -> Result<Keeps, SqlFault> {
+        traces::keeps(session, tables, &self.dialect).await
     }
 
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {

@@ -9,11 +9,7 @@ use crate::connect::{Finding, Severity};
 pub(super) const IDENTITY: &str = "SELECT system_identifier::text FROM pg_control_system()";
 
 /// Asks for the settings that matter to us.
-pub(super) const SETTINGS: &str = "SELECT pg_is_in_recovery(), current_setting('archive_mode') <> 'off', \
-     current_setting('log_statement') IN ('mod', 'all') \
-     OR current_setting('log_min_duration_statement') <> '-1' OR current_setting('log_min_duration_sample') <> '-1' \
-     OR current_setting('log_duration') = 'on', \
-     coalesce(current_setting('log_parameter_max_length', true), '-1') = '0', \
+pub(super) const SETTINGS: &str = "SELECT pg_is_in_recovery(), \
      current_setting('server_version_num')::int4 < 130000, current_setting('server_version')";
 
 /// Findings about the server.
@@ -36,25 +32,9 @@ pub(super) fn findings(row: &Row, at: &str) -> Vec<Finding> {
     }
     if flag(row, 1) {
         found.push(finding(
-            codes::SERVER_KEEPS_LOG,
-            Severity::Note,
-            "the server archives its write-ahead log: what is erased stays in the archive until that is dropped".into(),
-            "keep base backups and archived WAL no longer than your policy says",
-        ));
-    }
-    if flag(row, 2) && !flag(row, 3) {
-        found.push(finding(
-            codes::SERVER_LOGS_VALUES,
-            Severity::Warning,
-            "the server writes statements with their values to its log".into(),
-            "set log_parameter_max_length = 0 (or log_statement = 'none' or 'ddl' and log_min_duration_statement = -1)",
-        ));
-    }
-    if flag(row, 4) {
-        found.push(finding(
             codes::SERVER_TOO_OLD,
             Severity::Fault,
-            format!("PostgreSQL {} can't be asked what became of a transaction", text(row, 5)),
+            format!("PostgreSQL {} can't be asked what became of a transaction", text(row, 2)),
             "upgrade to PostgreSQL 13 or later",
         ));
     }
