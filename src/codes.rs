@@ -274,7 +274,11 @@ codes! {
         "These records are due, and the database does not let them go: a foreign key from a table that the rule does not name, a constraint on an anonymised field, a trigger that objects. They are tried again at each run and do not count against `per-run`. `bewaard check` often names the cause; the server's own log has the constraint's name.";
     FIRST_BITE = "B504", "the first records were still there after they were erased",
         "The first run after an approval purges a few records and looks for them again. They were found: something puts them back (a trigger, a synchronisation, a replica), or what was erased is not where the program reads. The rule is frozen before anything else goes. Find the cause, then `bewaard resume RULE --reason TEXT`.";
+    GONE_UNEXPLAINED = "B505", "records were found gone after a crash, and nobody knows by whom",
+        "A batch was interrupted, and afterwards its records were gone. Most likely they went with it, but the database keeps no note of that, so they are not counted as purges and can't be proved as ours. With `batch-table = true` under the system a row in the table `bewaard_batch` settles such a case beyond doubt (PostgreSQL mostly knows by itself). `bewaard settle BATCH --as gone --reason TEXT` closes it by a person's word.";
     // --- B6xx: the host and our own files ---
+    TIME_DOUBT = "B601", "doubt about the time",
+        "What is due is decided by the date, so a wrong clock purges too early or nothing at all. The host's clock and the database's must agree within an hour, the clock may not stand before the log's last entry, and after two months without any entry a person must say that the clock is right: `bewaard resume --all --reason TEXT`. Until then everything is only previewed. `timedatectl` shows whether the clock is synchronised.";
 }
 
 /// Finds a code by its id, in any case.

@@ -103,7 +103,7 @@ pub(super) struct Demo {
     #[arg(long)]
     pub(super) no_run: bool,
     /// Afterwards attack the log in four ways, and show that each is found
-    #[arg(long)]
+    #[arg(long, conflicts_with = "no_run")]
     pub(super) attack: bool,
 }
 
@@ -143,7 +143,16 @@ pub(super) struct Grants {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: bewaard test cases.toml")]
+#[command(after_help = "A case says what the clocks of one record hold, and what becomes of it on a day:\n\n  \
+                    [[case]]\n  \
+                    name = \"last order 14-03-2023\"\n  \
+                    rule = \"inactive-customers\"\n  \
+                    clocks = { last_login_at = \"01-02-2020\", \"orders.created_at\" = \"14-03-2023\" }\n  \
+                    today = 2025-03-14\n  \
+                    expect = \"stays\"              # or \"goes\"; by part: { contact = \"goes\", core = \"stays\" }\n  \
+                    goes-on = 2025-03-15            # the first day on which it goes\n\n\
+                  `bewaard generate cases` prints a whole file. Exit code 1: a case differs.\n\n\
+                  Example: bewaard test cases.toml")]
 pub(super) struct Test {
     /// Files with cases [default: tests.toml beside the policy]
     #[arg(value_name = "FILE")]
@@ -496,6 +505,8 @@ pub(super) enum Generated {
     Schema,
     /// The catalogue of Dutch grounds to keep
     Grounds,
+    /// A file of cases for `bewaard test`
+    Cases,
 }
 
 #[derive(Debug, clap::Args)]

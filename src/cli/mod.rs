@@ -159,6 +159,11 @@ pub fn run() -> u8 {
         Err(error) => {
             let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
             drop(error.print());
+            if code == exit::USAGE && std::env::args().any(|arg| arg == "--json") {
+                let text = error.render().to_string();
+                let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                drop(Out::new(true).value(&Failure::new(code, first).json()));
+            }
             return code;
         }
     };

@@ -46,14 +46,12 @@ pub(super) fn resume(config: &Path, wish: &Resume, out: Out) -> Ended {
         let text = "nothing is paused: name the rule, or the system with --system, or say --all";
         return Err(Failure::new(exit::USAGE, text));
     }
-    if named || wish.all {
-        engine.resume(rule, system, &wish.reason)?;
-    }
+    let unfrozen = (named || wish.all) && engine.resume(rule, system, &wish.reason)?;
     engine.publish()?;
     if out.json {
         let (rule, system) = (&wish.rule, &wish.system);
         out.value(&serde_json::json!({
-            "schema": SCHEMA, "resumed": true, "rule": rule, "system": system, "unpaused": unpaused,
+            "schema": SCHEMA, "resumed": true, "rule": rule, "system": system, "unpaused": unpaused, "unfrozen": unfrozen,
         }))?;
     } else {
         let what = match (&wish.rule, &wish.system) {
@@ -62,7 +60,7 @@ pub(super) fn resume(config: &Path, wish: &Resume, out: Out) -> Ended {
             (None, None) if wish.all => "every rule and system".into(),
             (None, None) => "purging".into(),
         };
-        out.line(format!("resumed {what}"))?;
+        out.line(if named && !unfrozen { format!("{what} was not frozen") } else { format!("resumed {what}") })?;
         if named && engine.is_paused() {
             out.line("everything is still paused: `bewaard resume --reason \"...\"` ends that")?;
         }

@@ -8,7 +8,7 @@ use super::out::Out;
 use super::runtime::{Watcher, block_on};
 use super::{Ended, Failure, exit, input, load};
 use crate::audit::entry::Body;
-use crate::domain::decide::{GroundVerdict, Verdict};
+use crate::domain::decide::{GroundVerdict, Moment, Verdict};
 use crate::domain::id::RuleId;
 use crate::domain::rule::Rule;
 use crate::engine::explain::Explanation;
@@ -121,6 +121,9 @@ fn tell(engine: &Engine, planned: &[(Rule, Planned)], failures: &[(RuleId, Failu
     for (rule, why) in failures {
         out.remark(format!("bewaard: rule `{rule}` could not be planned: {}", why.words()))?;
     }
+    if let Some(doubt) = engine.time_doubt() {
+        out.remark(format!("bewaard: doubt about the time, so these are previews: {doubt}"))?;
+    }
     if !engine.has_log() {
         out.remark("there is no log yet, so these are previews that nobody can approve: `bewaard init` makes one")?;
     }
@@ -129,11 +132,12 @@ fn tell(engine: &Engine, planned: &[(Rule, Planned)], failures: &[(RuleId, Failu
 
 fn sql(mut engine: Engine, rules: &[Rule], wish: &Plan, out: Out) -> Ended {
     block_on(async move {
-        let day = wish.at.unwrap_or(engine.moment(crate::now::now()).today);
+        let now = engine.moment(crate::now::now());
+        let moment = Moment { today: wish.at.unwrap_or(now.today), ..now };
         let mut all = Vec::new();
         for rule in rules {
             let connector = engine.system(&rule.system)?;
-            let statements = connector.statements(rule, day).await.map_err(EngineError::from)?;
+            let statements = connector.statements(rule, moment).await.map_err(EngineError::from)?;
             for statement in statements {
                 if out.json {
                     all.push(serde_json::json!({

@@ -6,6 +6,7 @@ use super::args::Status;
 use super::out::Out;
 use super::runtime::block_on;
 use super::{Ended, Failure, exit, load};
+use crate::codes;
 use crate::domain::gate::Limit;
 use crate::domain::id::{BatchId, RuleId};
 use crate::engine::Engine;
@@ -199,6 +200,9 @@ fn why(found: &Ledger, name: &str, started: bool, out: Out) -> Ended {
 /// What stands in the way first, and the commands that help, in order.
 fn reasons(found: &Ledger, one: &Standing, started: bool) -> (String, Vec<String>) {
     let name = &one.rule;
+    if let (true, Some(doubt)) = (started, &found.doubt) {
+        return (format!("doubt about the time: {doubt}"), vec![format!("bewaard explain {}", codes::TIME_DOUBT.id)]);
+    }
     let plan = one.waiting.map_or_else(|| "PLAN".into(), |(plan, _)| short(&plan));
     match (started, found.paused, &one.read, &one.frozen) {
         (false, ..) => ("there is no log yet".to_string(), vec!["bewaard init".to_string()]),
@@ -214,36 +218,49 @@ fn reasons(found: &Ledger, one: &Standing, started: bool) -> (String, Vec<String
         }
         (_, _, Ok(survey), None) if !one.approved => {
             let mut commands = vec![format!("bewaard plan {name}")];
-            commands.push(format!("bewaard approve {plan} --reason \"...\""));
+            commands.extend(approval(found, &plan, ""));
             commands.push(format!("bewaard run {name}"));
             (format!("nobody has approved what it decides now ({} due)", number(survey.due)), commands)
         }
         (_, _, Ok(_), None) if !one.raised.is_empty() => {
             let why = format!("limits were raised since the approval ({})", one.raised.join(", "));
-            let commands = vec![
-                format!("bewaard plan {name}"),
-                "bewaard approve PLAN --reason \"...\"".into(),
-                format!("bewaard run {name}"),
-            ];
+            let mut commands = vec![format!("bewaard plan {name}")];
+            commands.extend(approval(found, "PLAN", ""));
+            commands.push(format!("bewaard run {name}"));
             (why, commands)
         }
         (_, _, Ok(survey), None) if !one.over.is_empty() => {
             let beyond: Vec<String> = one.over.iter().map(|limit| format!("--beyond {}", limit.word())).collect();
             let why = format!("{} due is over its limit ({})", number(survey.due), limit_words(&one.over));
-            let commands = vec![
-                format!("bewaard plan {name}"),
-                format!("bewaard approve {plan} {} --reason \"...\"", beyond.join(" ")),
-                format!("bewaard run {name}"),
-            ];
+            let mut commands = vec![format!("bewaard plan {name}")];
+            commands.extend(approval(found, &plan, &format!(" {}", beyond.join(" "))));
+            commands.push(format!("bewaard run {name}"));
             (why, commands)
         }
         (_, _, Ok(survey), None) if one.observes => {
             let why = format!("it only observes; {} due", number(survey.due));
             (why, vec!["take `mode = \"observe\"` out of the policy".into(), format!("bewaard run {name}")])
         }
+        (_, _, Ok(survey), None) if survey.due > 0 && one.refused => {
+            let why = format!("the system refused records of the last run ({} due)", number(survey.due));
+            let code = codes::RECORDS_REFUSED.id;
+            (why, vec![format!("bewaard explain {code}"), "bewaard check".into(), format!("bewaard run {name}")])
+        }
         (_, _, Ok(survey), None) if survey.due > 0 => {
             (format!("nothing stands in its way; {} due", number(survey.due)), vec![format!("bewaard run {name}")])
         }
         (_, _, Ok(_), None) => ("nothing is due".into(), Vec::new()),
     }
+}
+
+/// The commands that approve a plan: typed, or where a controller is declared, with the controller's signature.
+fn approval(found: &Ledger, plan: &str, beyond: &str) -> Vec<String> {
+    if !found.controller {
+        return vec![format!("bewaard approve {plan}{beyond} --reason \"...\"")];
+    }
+    vec![
+        format!("bewaard plan show {plan}{beyond} > plan.txt"),
+        "ssh-keygen -Y sign -n bewaard -f KEY plan.txt".into(),
+        format!("bewaard approve {plan}{beyond} --signature plan.txt.sig"),
+    ]
 }

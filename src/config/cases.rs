@@ -29,6 +29,9 @@ use crate::domain::policy::Policy;
 use crate::domain::rule::Rule;
 use crate::domain::selection::ClockSource;
 
+/// A file of cases that explains itself: `bewaard generate cases` prints it.
+pub const EXAMPLE: &str = include_str!("../../config/cases.toml");
+
 const DAY: Kind = Any(&[Date, Text]);
 
 const fn key(name: &'static str, kind: Kind, about: &'static str, example: &'static str) -> Key {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::codes::Code;
-use crate::domain::decide::{Fingerprint, Found};
+use crate::domain::decide::{Fingerprint, Found, Moment};
 use crate::domain::digest::MacKey;
 use crate::domain::id::{BatchId, RuleId, SystemId};
 use crate::domain::outcome::{Outcome, Receipt};
@@ -92,8 +92,8 @@ pub trait Connector: Send + Sync {
     /// Reads a key that a person typed, in the types of the rule's key.
     async fn parse_key(&self, rule: &Rule, parts: &[String]) -> Result<Key, ConnectError>;
 
-    /// The read-only statements by which anybody can count what the rule selects and what is due by a day.
-    async fn statements(&self, rule: &Rule, due_by: NaiveDate) -> Result<Vec<Described>, ConnectError>;
+    /// The read-only statements by which anybody can count what the rule selects and what is due at a moment.
+    async fn statements(&self, rule: &Rule, moment: Moment) -> Result<Vec<Described>, ConnectError>;
 }
 
 /// What a kind of system can do.

@@ -191,6 +191,19 @@ pub fn newest_clock_that_may_be_due(today: NaiveDate, term: Term) -> NaiveDate {
     term.before(today).and_then(|day| day.checked_add_days(Days::new(4))).unwrap_or(NaiveDate::MIN)
 }
 
+/// The newest clock day that is due on `today`, so that anybody can count with a plain comparison.
+pub fn last_clock_that_is_due(today: NaiveDate, term: Term, from: Alignment, year: FinancialYear) -> Option<NaiveDate> {
+    let mut day = newest_clock_that_may_be_due(today, term);
+    // An aligned period is a year at most, so what lies further back than that and the term is due.
+    for _ in 0..800 {
+        if due_day(day, term, from, year).is_some_and(|due| due <= today) {
+            return Some(day);
+        }
+        day = day.pred_opt()?;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +211,23 @@ mod tests {
 
     fn day(text: &str) -> NaiveDate {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_last_clock_that_is_due_is_the_last() {
+        let year = FinancialYear { month: 7, day: 1 };
+        for today in ["2024-02-29", "2025-03-01", "2026-07-01", "2026-11-27"] {
+            for from in
+                [Alignment::Day, Alignment::EndOfMonth, Alignment::EndOfCalendarYear, Alignment::EndOfFinancialYear]
+            {
+                for term in ["2 years", "7 years", "18 months", "90 days"] {
+                    let (today, term) = (day(today), Term::parse(term).unwrap());
+                    let last = last_clock_that_is_due(today, term, from, year).unwrap();
+                    assert!(due_day(last, term, from, year).unwrap() <= today);
+                    assert!(due_day(last.succ_opt().unwrap(), term, from, year).unwrap() > today);
+                }
+            }
+        }
     }
 
     #[test]

@@ -21,7 +21,8 @@ impl Engine {
         if count > 0 { self.finding_opened(rule, code, count) } else { self.finding_closed(rule, code) }
     }
 
-    fn is_open(&self, rule: &Rule, code: &Code) -> bool {
+    /// Whether it is open.
+    pub(super) fn is_open(&self, rule: &Rule, code: &Code) -> bool {
         let same = |one: &super::view::OpenFinding| one.code == code.id && one.rule.as_ref() == Some(&rule.id);
         self.view.findings.iter().any(|one| same(one) && one.batch.is_none())
     }

@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::survey::{Silent, walk};
 use super::{Engine, EngineError};
+use crate::codes;
 use crate::domain::decide::KeepReason;
 use crate::domain::gate::{Limit, over_limits};
 use crate::domain::id::{BatchId, PlanId, RuleId, SystemId};
@@ -34,6 +35,8 @@ pub struct Standing {
     pub raised: Vec<String>,
     /// Whether the rule only observes.
     pub observes: bool,
+    /// Whether the system refused records of the last run.
+    pub refused: bool,
     /// Why it is frozen: a code.
     pub frozen: Option<String>,
     /// Limits that what is due now is over.
@@ -49,12 +52,16 @@ pub struct Ledger {
     pub today: NaiveDate,
     /// Where each rule stands.
     pub rules: Vec<Standing>,
+    /// What is wrong with the host's clock.
+    pub doubt: Option<String>,
     /// Whether everything is paused.
     pub paused: bool,
     /// Holds in force, and how many of them are past their review.
     pub holds: (u64, u64),
     /// Codes of open findings, counted.
     pub findings: BTreeMap<String, u64>,
+    /// Whether a controller is declared, who signs approvals.
+    pub controller: bool,
     /// Batches that only a person can settle.
     pub unsettled: BTreeSet<BatchId>,
 }
@@ -103,9 +110,11 @@ impl Engine {
         Ok(Ledger {
             today: moment.today,
             rules: standings,
+            doubt: self.time_doubt(),
             paused: self.is_paused(),
             holds: (self.holds.iter().count() as u64, overdue_reviews),
             findings,
+            controller: self.loaded.policy.has_controller(),
             unsettled: self.unsettled(),
         })
     }
@@ -113,7 +122,9 @@ impl Engine {
     /// Batches beyond settling by looking, and those that left outcomes which are not known.
     fn unsettled(&self) -> BTreeSet<BatchId> {
         let open = self.view.open.iter().filter(|(_, open)| open.unsettled).map(|(batch, _)| batch.clone());
-        open.chain(self.view.findings.iter().filter_map(|finding| finding.batch.clone())).collect()
+        // What is gone, by whom is not known, holds nothing up; it is told as an open finding.
+        let waits = |finding: &&super::view::OpenFinding| finding.code != codes::GONE_UNEXPLAINED.id;
+        open.chain(self.view.findings.iter().filter(waits).filter_map(|finding| finding.batch.clone())).collect()
     }
 
     async fn read_rule(&mut self, rule: &Rule, moment: crate::domain::decide::Moment) -> Result<Survey, String> {
@@ -146,6 +157,7 @@ impl Engine {
             waiting_days: self.waiting_days(&rule.id, crate::now::now()),
             raised,
             observes: rule.mode == Mode::Observe,
+            refused: self.is_open(rule, codes::RECORDS_REFUSED),
             frozen: self
                 .view
                 .frozen_rules
@@ -170,6 +182,9 @@ impl Ledger {
             unread.sort();
             unread.dedup();
             return Headline::Unknown(unread);
+        }
+        if let Some(doubt) = &self.doubt {
+            return Headline::Stopped(format!("doubt about the time: {doubt}"));
         }
         if self.paused {
             return Headline::Stopped("purging is paused".into());

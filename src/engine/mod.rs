@@ -18,6 +18,7 @@ pub mod recover;
 pub mod run;
 pub mod signature;
 pub mod survey;
+mod time;
 pub mod view;
 mod view_cache;
 pub mod waiting;
@@ -155,6 +156,7 @@ impl EngineError {
             Self::Read(ReadFault::Damaged { .. }) => Some(codes::ENTRY_DAMAGED),
             Self::Read(ReadFault::Io { .. }) => Some(codes::LOG_UNREADABLE),
             Self::Connect(error) if error.unreachable => Some(codes::UNREACHABLE),
+            Self::Time(_) => Some(codes::TIME_DOUBT),
             _ => None,
         }
     }
@@ -249,6 +251,7 @@ impl Engine {
 
     /// Writes entries and signs a head over them; on the disk when this returns.
     pub fn record(&mut self, bodies: &[Body]) -> Result<(), EngineError> {
+        self.trust_clock_for(bodies)?;
         let key = self.log_key_id()?;
         self.log()?.commit(bodies, &key, crate::now::now())?;
         self.catch_up()
@@ -256,6 +259,7 @@ impl Engine {
 
     /// Writes entries without a head of their own; on the disk when this returns.
     pub fn record_unsealed(&mut self, bodies: &[Body]) -> Result<(), EngineError> {
+        self.trust_clock_for(bodies)?;
         let key = self.log_key_id()?;
         self.log()?.append(bodies, &key, crate::now::now())?;
         self.catch_up()

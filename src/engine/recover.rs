@@ -139,7 +139,7 @@ impl Engine {
             // The locking look has waited for the transaction's end; now the server may know.
             fate = connector.fate(batch, ticket.as_deref()).await?;
         }
-        let (mut tally, mut bodies, mut unknown) = (Tally::default(), Vec::new(), 0);
+        let (mut tally, mut bodies) = (Tally::default(), Vec::new());
         for (item, presence) in items.iter().zip(&presence) {
             for place in &item.parts {
                 let Some(part) = rule.parts.get(*place) else { continue };
@@ -148,19 +148,19 @@ impl Engine {
                     continue;
                 }
                 let outcome = settle(part, *place, fate, presence);
-                unknown += u64::from(outcome == Outcome::Unknown);
                 tally.add(outcome);
                 bodies.push(outcome_body(batch, rule, &part.id, record, outcome));
             }
         }
-        if unknown > 0 {
+        let told = [(Outcome::Unknown, codes::UNKNOWN_OUTCOME), (Outcome::GoneUnexplained, codes::GONE_UNEXPLAINED)];
+        for (outcome, code) in told.into_iter().filter(|(outcome, _)| tally.of(*outcome) > 0) {
             bodies.push(Body::Finding {
-                code: codes::UNKNOWN_OUTCOME.id.into(),
+                code: code.id.into(),
                 change: "opened".into(),
                 rule: Some(rule.id.clone()),
                 system: Some(rule.system.clone()),
                 batch: Some(batch.clone()),
-                count: unknown,
+                count: tally.of(outcome),
             });
         }
         crash_point!("recover-settled");

@@ -386,25 +386,6 @@ impl Engine {
         Ok(LeftOver { due: again.survey.due, oldest: again.survey.oldest_due })
     }
 
-    /// The earlier of the host's time and the system's. More than an hour apart, or more than an hour before the log's
-    /// last entry: doubt, and nothing is purged.
-    async fn trusted_now(&self, connector: &dyn Connector) -> Result<DateTime<Utc>, EngineError> {
-        let host = crate::now::now();
-        let theirs = connector.server_now().await?;
-        let hour = TimeDelta::hours(1);
-        if (host - theirs).abs() > hour {
-            let apart = (host - theirs).num_minutes();
-            return Err(EngineError::Time(format!("the host and the system are {apart} minutes apart")));
-        }
-        if let Some(last) = self.view.last
-            && last - host > hour
-        {
-            let ahead = (last - host).num_minutes();
-            return Err(EngineError::Time(format!("the log's last entry lies {ahead} minutes in the future")));
-        }
-        Ok(host.min(theirs))
-    }
-
     /// A refused plan, or one that waits since a limit was raised, is said once in the log.
     fn record_refusal(&mut self, rule: &Rule, plan: &Plan, gate: &Gate) -> Result<(), EngineError> {
         let (limits, code) = match gate {

@@ -23,7 +23,7 @@ impl Engine {
 
     /// Writes what must be told anew about plans that wait. Gives the rules and days.
     pub fn escalate(&mut self, now: DateTime<Utc>) -> Result<Vec<(RuleId, u64)>, EngineError> {
-        if self.log.is_none() {
+        if self.log.is_none() || self.time_doubt().is_some() {
             return Ok(Vec::new());
         }
         let rules: Vec<Rule> = self.loaded.policy.rules.values().cloned().collect();

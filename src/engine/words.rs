@@ -43,17 +43,32 @@ impl Engine {
         Ok(count)
     }
 
-    /// Ends the freeze of a rule, a system, or all.
-    pub fn resume(&mut self, rule: Option<RuleId>, system: Option<SystemId>, reason: &str) -> Result<(), EngineError> {
+    /// Ends the freeze of a rule, a system, or all. False: nothing of that name was frozen. Without a name it is always
+    /// written, for a person who looked also vouches for the clock.
+    pub fn resume(
+        &mut self,
+        rule: Option<RuleId>,
+        system: Option<SystemId>,
+        reason: &str,
+    ) -> Result<bool, EngineError> {
+        self.catch_up()?;
         let unsettled = |rule: &RuleId| self.view.open.values().any(|open| open.unsettled && open.rule == *rule);
         if let Some(rule) = rule.as_ref().filter(|rule| unsettled(rule)) {
             return Err(EngineError::Refused(format!(
                 "rule `{rule}` has a batch that must be settled first: `bewaard status` names it"
             )));
         }
-        let note = self.keep_note(reason)?;
-        let by = self.by.clone();
-        self.record(&[Body::Resumed { rule, system, by, note }])
+        let frozen = match (&rule, &system) {
+            (Some(rule), _) => self.view.frozen_rules.contains_key(rule),
+            (None, Some(system)) => self.view.frozen_systems.contains_key(system),
+            (None, None) => true,
+        };
+        if frozen {
+            let note = self.keep_note(reason)?;
+            let by = self.by.clone();
+            self.record(&[Body::Resumed { rule, system, by, note }])?;
+        }
+        Ok(frozen)
     }
 
     /// The text that the controller signs to release a hold.

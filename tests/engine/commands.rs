@@ -255,6 +255,25 @@ fn anybody_counts_the_same_with_the_printed_statements() {
 }
 
 #[test]
+fn the_shipped_cases_are_decided_as_they_say() {
+    let bench = bench();
+    let cases = bench.bewaard(&["generate", "cases"]).ends(0).out;
+    bench.write("cases.toml", &cases);
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/config/examples/webshop.toml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bewaard"));
+    command.args(["--config", policy, "test", "--verbose"]).arg(bench.file("cases.toml"));
+    said(&command.output().unwrap()).ends(0);
+}
+
+#[test]
+fn what_is_wrong_with_a_command_is_told_in_json_too() {
+    let bench = bench();
+    let told = bench.bewaard(&["--json", "approve"]).ends(2).json();
+    assert_eq!((told["schema"].as_u64(), told["exit"].as_u64()), (Some(1), Some(2)));
+    assert!(bench.bewaard(&["log", "show", "--kind", "nonsense"]).ends(2).err.contains("the kinds are"));
+}
+
+#[test]
 fn a_hold_is_placed_listed_and_released() {
     let bench = bench();
     bench.approve_all();
@@ -285,9 +304,10 @@ fn resume_ends_a_freeze_and_is_in_the_log() {
     let bench = bench();
     bench.approve_all();
     bench.bewaard(&["resume", "--reason", "x"]).ends(2);
-    bench.bewaard(&["resume", "old", "--reason", "looked"]).ends(0);
+    let said = bench.bewaard(&["resume", "old", "--reason", "looked"]).ends(0).out;
+    assert_eq!(said, "rule `old` was not frozen\n");
     bench.bewaard(&["resume", "--all", "--reason", "looked"]).ends(0);
-    assert_eq!(bench.entries("resumed").len(), 2);
+    assert_eq!(bench.entries("resumed").len(), 1);
 }
 
 #[test]

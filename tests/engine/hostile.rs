@@ -420,13 +420,25 @@ fn time_set_forward_and_back_purges_nothing_once_the_log_is_ahead() {
             .args(args);
         said(&command.output().expect("faketime is there: apt install faketime"))
     };
-    // SQLite has no time of its own, so nothing contradicts a host that is a year ahead; it says so in the log.
+    // SQLite has no time of its own, so only the log's silence contradicts a host that is a year ahead.
     bench.sql("insert into customers values (1001, 'x', '2025-06-01')");
     let ahead = at("+1y", &["plan", "--json"]).ends(0).json();
-    assert_eq!(ahead["plans"][0]["due"], 21);
-    let back = bench.bewaard(&["run"]).ends(5);
-    assert!(back.err.contains("time") && back.err.contains("future"), "{}", back.err);
+    assert_eq!((ahead["plans"][0]["due"].as_u64(), ahead["plans"][0]["gate"].as_str()), (Some(21), Some("preview")));
+    let refused = at("+1y", &["run"]).ends(5);
+    assert!(refused.err.contains("B601") && refused.err.contains("bewaard resume --all"), "{}", refused.err);
+    let status = at("+1y", &["status"]).ends(0).out;
+    assert!(status.starts_with("STOPPED: doubt about the time"), "{status}");
     assert_eq!(old_left(&bench), 20);
+    bench.verified();
+
+    // A month of silence is a holiday, and a person's word is enough for a year; then the way back is closed.
+    at("+30d", &["plan"]).ends(0);
+    at("+1y", &["resume", "--all", "--reason", "the clock is right"]).ends(0);
+    assert_eq!(at("+1y", &["plan", "--json"]).ends(0).json()["plans"][0]["gate"], "needs-approval");
+    let back = bench.bewaard(&["run"]).ends(5);
+    assert!(back.err.contains("set the clock right"), "{}", back.err);
+    assert_eq!(old_left(&bench), 20);
+    bench.bewaard(&["pause", "--reason", "a stop always works"]).ends(0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::out::Out;
 use super::super::{Ended, Failure, exit, load};
-use crate::audit::entry::Entry;
+use crate::audit::entry::{Body, Entry};
 use crate::audit::read::entries;
 use crate::report::json::SCHEMA;
 
@@ -27,6 +27,11 @@ impl Filter<'_> {
 
 pub(super) fn run(config: &Path, filter: &Filter<'_>, out: Out) -> Ended {
     let folder = load(config, out)?.settings.log;
+    if let Some(kind) = filter.kind.filter(|kind| !Body::KINDS.contains(kind)) {
+        let kind = crate::report::words::safe(kind);
+        let known = Body::KINDS.join(", ");
+        return Err(Failure::new(exit::USAGE, format!("there is no kind `{kind}` of entries; the kinds are: {known}")));
+    }
     let failed = |error: crate::audit::read::ReadFault| Failure::caused(exit::UNVERIFIED, "cannot read the log", error);
     let mut kept = std::collections::VecDeque::new();
     let mut all = Vec::new();
@@ -61,7 +66,7 @@ fn one_line(entry: &Entry, value: &serde_json::Value) -> String {
     let kind = value.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default();
     let mut said = Vec::new();
     for (field, what) in value.as_object().into_iter().flatten() {
-        if !["index", "key", "kind", "segment", "time", "v"].contains(&field.as_str()) {
+        if !["index", "key", "kind", "mac", "segment", "time", "v"].contains(&field.as_str()) {
             said.push(format!("{field}={}", short(what)));
         }
     }

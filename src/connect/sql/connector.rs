@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use tokio::sync::Mutex;
 
@@ -17,9 +17,9 @@ use super::sessions::{Lease, Slot};
 use super::tables;
 use crate::connect::{
     Advice, Batch, Capabilities, CommitWatch, ConnectError, Connector, Described, EraseError, Fate, FieldKeys, Finding,
-    Item, Judge, Keeps, Page, Presence, Probe, Query,
+    Item, Judge, Keeps, Page, Presence, Probe, Query, Severity,
 };
-use crate::domain::decide::Found;
+use crate::domain::decide::{Found, Moment};
 use crate::domain::id::{BatchId, RuleId, SystemId};
 use crate::domain::outcome::Receipt;
 use crate::domain::rule::Rule;
@@ -80,6 +80,8 @@ impl SqlConnector {
         let tables = tables::gather(self.engine.as_ref(), lease.session(), rule).await.map_err(self.sql(doing))?;
         lease.keep();
         let (resolved, findings) = resolve::resolve(rule, &tables, self.engine.dialect(), self.zone);
+        let faulty = findings.iter().any(|one| one.severity == Severity::Fault);
+        let resolved = resolved.filter(|_| !faulty);
         let resolved = Arc::new(resolved.ok_or_else(|| fault::from_findings(&self.system, doing, &findings))?);
         cache.insert(rule.id.clone(), (rule.clone(), Arc::clone(&resolved)));
         Ok(resolved)
@@ -322,8 +324,8 @@ impl Connector for SqlConnector {
         Ok(key)
     }
 
-    async fn statements(&self, rule: &Rule, due_by: NaiveDate) -> Result<Vec<Described>, ConnectError> {
+    async fn statements(&self, rule: &Rule, moment: Moment) -> Result<Vec<Described>, ConnectError> {
         let resolved = self.resolved(rule, "write its statements").await?;
-        Ok(super::statements::statements(&self.reader(rule, &resolved), due_by))
+        Ok(super::statements::statements(&self.reader(rule, &resolved), moment.today, moment.year))
     }
 }

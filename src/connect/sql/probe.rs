@@ -35,7 +35,11 @@ impl SqlConnector {
             Some(resolved) => {
                 let mut check = Check { rule, resolved, tables: &tables, faults: &mut faults };
                 check.run();
-                facts(resolved)
+                if faults.findings.iter().any(|one| one.severity == Severity::Fault) {
+                    String::new()
+                } else {
+                    facts(resolved)
+                }
             }
             None => String::new(),
         };

@@ -75,10 +75,6 @@ impl Faults {
         self.add(Severity::Fault, code, at, text, remedy);
     }
 
-    fn has_fault(&self) -> bool {
-        self.findings.iter().any(|one| one.severity == Severity::Fault)
-    }
-
     /// A column by its exact name; a fault with the nearest name otherwise.
     pub(super) fn column(&mut self, table: &Table, name: &str, at: &str) -> Option<Column> {
         let found = table.column(name).cloned();
@@ -121,7 +117,8 @@ impl Faults {
     }
 }
 
-/// Holds a rule against the tables that it speaks of. Without faults there is a result.
+/// Holds a rule against the tables that it speaks of. Where its own table is there, so is a result, by which more can be
+/// checked; it may be run only when there is no fault.
 pub(super) fn resolve(
     rule: &Rule,
     tables: &Tables,
@@ -163,9 +160,6 @@ pub(super) fn resolve(
         .filter_map(|(kind, field)| faults.column(&table, field, &at("person")).map(|column| (*kind, column)))
         .collect();
     let parts = fields(rule, &table, &key, &mut faults);
-    if faults.has_fault() {
-        return (None, faults.findings);
-    }
     let mut touched: Vec<Column> = Vec::new();
     for (column, _) in parts.iter().flatten() {
         if !touched.contains(column) {
@@ -337,6 +331,18 @@ fn sources(
         ) {
             let text = format!("clock column `{}` is of type `{}`: no moment stands in it", column.name, column.ty);
             faults.fault(codes::CLOCK_TYPE, &at, text, "name a column that holds a date, a date and time, or an epoch");
+        }
+        if column.class == TypeClass::Integer && matches!(format, ClockFormat::Iso) {
+            let text = format!(
+                "clock column `{}` holds whole numbers (`{}`): what they count is not said",
+                column.name, column.ty
+            );
+            faults.fault(
+                codes::CLOCK_TYPE,
+                &at,
+                text,
+                "say it: format = \"epoch\" for seconds since 1970, \"epoch-ms\", or a pattern such as \"%Y%m%d\" or \"%Y\"",
+            );
         }
         // A moment is stored in UTC whatever the session; everything else was written in the declared zone.
         let zone = if column.class == TypeClass::Moment { Tz::UTC } else { written.unwrap_or(zone) };
