@@ -39,6 +39,12 @@ impl Args {
     }
 }
 
+/// A day of the command line.
+#[cfg(feature = "systems")]
+fn day(text: &str) -> Result<chrono::NaiveDate, &'static str> {
+    chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| "write a day as year-month-day: 2027-06-01")
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Show the whole job on a small made-up firm, in a folder of its own
@@ -180,7 +186,7 @@ pub(super) struct Plan {
     #[arg(value_name = "RULE")]
     pub(super) rules: Vec<String>,
     /// What will be due on that day (2027-06-01); only a preview, which can't be approved
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = day)]
     pub(super) at: Option<chrono::NaiveDate>,
     /// Why one record goes or stays; its key comes from standard input, one part a line: `--explain -`
     #[arg(long, value_name = "-")]
@@ -290,7 +296,7 @@ pub(super) enum HoldCommand {
         #[arg(long, value_name = "TEXT")]
         reason: String,
         /// When somebody must look at it again (2027-01-01); `bewaard status` then says so
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", value_parser = day)]
         review: chrono::NaiveDate,
         /// Who answers for it: an [actor.NAME]
         #[arg(long, value_name = "ACTOR")]

@@ -41,6 +41,12 @@ impl Out {
         self.put(&safe_lines(text.as_ref()))
     }
 
+    /// Text for a person beside the answers of other commands: in JSON only the answers stand there, one after the other.
+    #[cfg(feature = "systems")]
+    pub(super) fn talk(self, text: impl AsRef<str>) -> io::Result<()> {
+        if self.json { Ok(()) } else { self.line(text) }
+    }
+
     /// Text for another program, to the byte; on a terminal as [`Out::line`].
     pub(super) fn exact(self, text: impl AsRef<str>) -> io::Result<()> {
         if self.person() { self.line(text) } else { self.put(text.as_ref()) }

@@ -93,7 +93,7 @@ pub(super) fn chosen(engine: &Engine, names: &[String]) -> Result<Vec<Rule>, Fai
         let rule = RuleId::new(name.clone()).ok().and_then(|id| engine.policy().rules.get(&id).cloned());
         let known: Vec<&str> = engine.policy().rules.keys().map(RuleId::as_str).collect();
         rule.ok_or_else(|| {
-            let known = known.join(", ");
+            let known = if known.is_empty() { "no rules".into() } else { known.join(", ") };
             Failure::new(exit::USAGE, format!("there is no rule `{}`; the policy has: {known}", words::safe(name)))
         })
     };

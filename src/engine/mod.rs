@@ -112,7 +112,7 @@ pub enum EngineError {
     #[error("another run holds the lock of {}", .0.display())]
     Busy(PathBuf),
     /// Another host purges the same system.
-    #[error("another host runs on system `{0}` now")]
+    #[error("another bewaard (on another host, or with another state folder) runs on system `{0}` now")]
     BusyElsewhere(SystemId),
     /// The state folder is another user's.
     #[error("{} belongs to user {owner}: run this as that user, with `sudo -u {owner} {command}`", .path.display())]

@@ -5,14 +5,14 @@ use std::sync::Mutex;
 use bewaard::connect::open::open;
 use bewaard::connect::{Batch, CommitWatch, FieldKeys, Item, Judge, Presence, Query, Severity};
 use bewaard::domain::clock::ClockFormat;
-use bewaard::domain::decide::Found;
+use bewaard::domain::decide::{Found, Moment};
 use bewaard::domain::digest::MacKey;
 use bewaard::domain::id::{BatchId, GroundId, PartId, RuleId, SystemId};
 use bewaard::domain::identity::IdentityKind;
 use bewaard::domain::outcome::Outcome;
 use bewaard::domain::rule::{Action, Because, Ground, Limits, Mode, Part, Rule};
 use bewaard::domain::selection::{Child, ChildAction, ClockSource, Relation, Selection, SqlSelection, TableName};
-use bewaard::domain::term::{Alignment, Term};
+use bewaard::domain::term::{Alignment, FinancialYear, Term};
 use bewaard::domain::value::Key;
 
 use crate::support::servers::{Database, Kind};
@@ -136,7 +136,8 @@ async fn the_connector_finds_erases_and_locates_on_both_servers() {
         // In the order of numbers, not of text: 9, 10, 11, 100.
         let shown: Vec<String> = found.iter().map(|one| one.key.show()).collect();
         assert_eq!(shown, ["9.00, é-a", "10.00, b", "11.00, c", "100.00, d"], "{kind:?}");
-        for statement in connector.statements(&rule, "2020-01-01".parse().unwrap()).await.unwrap() {
+        let moment = Moment { today: "2020-01-01".parse().unwrap(), year: FinancialYear::default() };
+        for statement in connector.statements(&rule, moment).await.unwrap() {
             database.admin(&statement.text);
         }
 

@@ -19,7 +19,7 @@ pub(super) fn keep_yesterday(folder: &Path) -> Result<PathBuf, Failure> {
 
 /// Attacks, one after the other. Gives 0 when each was found.
 pub(super) fn all(folder: &Path, loaded: &Loaded, yesterday: &Path, out: Out) -> Ended {
-    out.line("\nFour attacks on copies of the log, each verified with the policy's key and the last head:")?;
+    out.talk("\nFour attacks on copies of the log, each verified with the policy's key and the last head:")?;
     let log = loaded.settings.log.clone();
     let last_head = loaded.settings.state.join("last-head");
     let mut missed = 0;
@@ -51,9 +51,9 @@ fn tell(what: &str, report: &Report, out: Out) -> Result<(), Failure> {
         Some(fault) => {
             let more = report.faults.len() - 1;
             let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
-            out.line(format!("  {what}\n    FOUND  {} {}: {}{more}", fault.code.id, fault.file, fault.text))?;
+            out.talk(format!("  {what}\n    FOUND  {} {}: {}{more}", fault.code.id, fault.file, fault.text))?;
         }
-        None => out.line(format!("  {what}\n    NOT FOUND: this must not happen"))?,
+        None => out.talk(format!("  {what}\n    NOT FOUND: this must not happen"))?,
     }
     Ok(())
 }

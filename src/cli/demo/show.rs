@@ -19,11 +19,11 @@ pub(in crate::cli) fn run(wish: &Demo, out: Out) -> Ended {
     let config = folder.join("bewaard.toml");
     let today = crate::now::now().with_timezone(&chrono_tz::Europe::Amsterdam).date_naive();
 
-    out.line(format!("A made-up firm, Voorbeeld Fietsen B.V., in {}", folder.display()))?;
+    out.talk(format!("A made-up firm, Voorbeeld Fietsen B.V., in {}", folder.display()))?;
     let truth = block_on(async {
         firm::build(&folder, today).await.map_err(|error| Failure::new(exit::FAILED, error.to_string()))
     })?;
-    out.line(format!(
+    out.talk(format!(
         "  webshop.db and crm.db: {} customers with orders, invoices, addresses and notes, untidy as they are",
         number(truth.rows("customers"))
     ))?;
@@ -31,14 +31,14 @@ pub(in crate::cli) fn run(wish: &Demo, out: Out) -> Ended {
     let shown = shell::path(&config);
     let said = |command: &str| format!("\n$ bewaard --config {shown} {command}");
 
-    out.line(said("init --write"))?;
+    out.talk(said("init --write"))?;
     init::run(&config, &Init { write: true }, out)?;
-    out.line(said("check"))?;
+    out.talk(said("check"))?;
     check::run(&config, &Check { file: None, offline: false }, out)?;
-    out.line(said("plan"))?;
+    out.talk(said("plan"))?;
     plan::run(&config, &no_plan_flags(), out)?;
     if wish.no_run {
-        out.line(format!(
+        out.talk(format!(
             "Stopped before the approval. Next:\n  bewaard --config {shown} approve PLAN --reason \"...\""
         ))?;
         return Ok(exit::DONE);
@@ -47,19 +47,19 @@ pub(in crate::cli) fn run(wish: &Demo, out: Out) -> Ended {
 
     let plans = waiting_plans(&config, out)?;
     let ids: Vec<String> = plans.iter().map(crate::engine::approve::short).collect();
-    out.line(said(&format!("approve {} --reason \"demo: looked at the plan\"", ids.join(" "))))?;
+    out.talk(said(&format!("approve {} --reason \"demo: looked at the plan\"", ids.join(" "))))?;
     approve::run(
         &config,
         &Approve { plans: ids, reason: Some("demo: looked at the plan".into()), signature: None, beyond: Vec::new() },
         out,
     )?;
-    out.line(said("run"))?;
+    out.talk(said("run"))?;
     let code = run_command::run(&config, &Run { rules: Vec::new() }, out)?;
-    out.line(said("status"))?;
+    out.talk(said("status"))?;
     status::run(&config, &Status { why: None }, out)?;
-    out.line(said("log verify"))?;
+    out.talk(said("log verify"))?;
     let verified = log::run(&config, &verify(), out)?;
-    out.line(said(&format!("log prove --entry {}", first_outcome(&config, out)?)))?;
+    out.talk(said(&format!("log prove --entry {}", first_outcome(&config, out)?)))?;
     let proof = LogCommand::Prove { entry: Some(first_outcome(&config, out)?), rule: None, output: None };
     log::run(&config, &Log { command: proof }, out)?;
     let attacked = match before {
@@ -71,7 +71,7 @@ pub(in crate::cli) fn run(wish: &Demo, out: Out) -> Ended {
 }
 
 fn next(config: &str, folder: &str, out: Out) -> Result<(), Failure> {
-    out.line(format!(
+    out.talk(format!(
         "\nWhat to try next\n  \
          bewaard --config {config} status                       where each rule stands\n  \
          bewaard --config {config} plan --at 2027-06-01         what will be due then\n  \

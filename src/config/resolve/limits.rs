@@ -111,9 +111,7 @@ pub(super) fn schedule(rule: &Node, out: Out<'_>) -> Result<Option<String>, Told
         )
     } else {
         match croner::Cron::from_str(text) {
-            Err(error) => {
-                Some(fault(format!("`{}` is no schedule", shown(text))).label(shown(&error.to_string()).to_lowercase()))
-            }
+            Err(error) => Some(fault(format!("`{}` is no schedule", shown(text))).label(unreadable(text, &error))),
             Ok(cron) if !comes_twice(&cron) => {
                 Some(fault(format!("`{}` names no moment that comes again", shown(text))).label("there is no such day"))
             }
@@ -125,6 +123,18 @@ pub(super) fn schedule(rule: &Node, out: Out<'_>) -> Result<Option<String>, Told
         return Err(Told);
     }
     Ok(Some(text.to_string()))
+}
+
+/// Which field of a schedule is wrong, and what it takes.
+fn unreadable(text: &str, error: &croner::errors::CronError) -> String {
+    let most = [("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("weekday", 0, 7)];
+    let beyond = |(field, (_, first, last)): &(&str, (&str, u32, u32))| {
+        field.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).any(|n: u32| n < *first || n > *last)
+    };
+    match text.split_ascii_whitespace().zip(most).find(beyond) {
+        Some((_, (name, first, last))) => format!("the {name} is {first} to {last}"),
+        None => shown(&error.to_string()).to_lowercase().trim_end_matches('.').to_string(),
+    }
 }
 
 /// Whether the next two moments exist (31 February does not), asked from a fixed day so that the text alone decides.

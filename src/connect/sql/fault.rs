@@ -30,7 +30,7 @@ pub(super) fn from_sql(system: &SystemId, doing: &'static str, fault: &SqlFault)
         doing,
         what: fault.to_string(),
         advice: advice(fault.kind),
-        unreachable: matches!(fault.kind, FaultKind::Unreachable | FaultKind::Refused | FaultKind::Lost),
+        unreachable: matches!(fault.kind, FaultKind::Unreachable | FaultKind::Lost),
     }
 }
 
