@@ -216,7 +216,7 @@ codes! {
     LOG_CUT = "B405", "the log was cut, or an older one was put back",
         "A head that was signed knows more entries than the folder holds. Either the tail was removed, or a restored backup brought back an older state. Find the newer files. If they are lost, `bewaard log continue --lost-head` begins a successor log that says so; two histories under one name are never written.";
     LOG_FORKED = "B406", "the log is not the one that was signed",
-        "A signed head of the same log has another root for the same entries, or is of another log: there are two histories. One of them was made by somebody with the signing key or from a copy of this machine. Keep both, and find out which is right before anything is purged.";
+        "A signed head of the same log has another root for the same entries, or is of another log: there are two histories. One of them was made by somebody with the signing key or from a copy of this machine. Keep both, and find out which is right before anything is purged. Then put the right one back, or begin a successor log: `bewaard log continue --lost-head`.";
     LOG_ALTERED = "B407", "entries do not give the root that was signed",
         "The root that a signed head names is computed from every byte of the entries before it. It does not fit: at least one of them was altered, moved, added or removed after it was signed. Put the file back from a backup; if that is impossible, what is left is evidence: keep it.";
     ENTRY_DAMAGED = "B408", "a line of the journal is no entry",
@@ -226,13 +226,13 @@ codes! {
     FOREIGN_FILE = "B410", "a file that does not belong in the log",
         "The folder of the log holds the journal, heads, tiles and the checkpoint, and nothing else, so that nothing can hide there and every byte counts. Move the file elsewhere; editors and file managers leave such files behind.";
     TILE_DAMAGED = "B411", "a tile is not what the journal gives",
-        "Tiles and bundles of entries are made from the journal for those who check a proof. This one has other bytes. The journal is the truth: remove the damaged tile and let `bewaard log checkpoint` publish it again, and find out who wrote to it.";
+        "Tiles and bundles of entries are made from the journal for those who check a proof. This one has other bytes. The journal is the truth: `bewaard init` makes every tile again from it. Find out who wrote to it.";
     TILE_MISSING = "B412", "a tile of the published checkpoint is missing",
-        "A published checkpoint promises all tiles below it; without this one nobody can check a proof. The next publication writes it again from the journal. Find out who removed it.";
+        "A published checkpoint promises all tiles below it; without this one nobody can check a proof. `bewaard init` makes it again from the journal. Find out who removed it.";
     CHECKPOINT_DAMAGED = "B413", "the checkpoint is none of the log's heads",
-        "The file `checkpoint` is a copy of a signed head. This one is not: it was altered, or belongs to another log. The next publication writes it again. Find out who wrote to it.";
+        "The file `checkpoint` is a copy of a signed head. This one is not: it was altered, or belongs to another log. `bewaard init` makes it again from the signed heads. Find out who wrote to it.";
     HEADS_DAMAGED = "B414", "the file of signed heads is damaged",
-        "`heads` holds one signed head a line, in growing order, and every byte counts. A line is missing, altered or added. Put the file back from a backup.";
+        "`heads` holds one signed head a line, in growing order, each signed together with the line before it, and every byte counts. A line is missing, altered or added. Put the file back from a backup; if there is none, `bewaard log continue --lost-head` begins a successor log.";
     LOG_KEY = "B415", "the log is signed by another key",
         "The head is not signed by the key that is trusted for this log. Either the wrong public key was given, or somebody signed the log again with a key of their own. Compare the key with what `[log] key` in the policy and a paper copy say.";
     KEY_DAMAGED = "B416", "a public key can't be read",
@@ -240,9 +240,9 @@ codes! {
     KEY_CHANGE = "B417", "the signing key changed without a valid proof",
         "A new signing key needs an entry that names it, a head over that entry signed by both the old key and the new, and the new key's own signature in the entry. One of them is missing or does not fit, so heads by the new key prove nothing.";
     OUTSIDE_DIFFERS = "B418", "an outside head says otherwise",
-        "A head of this log that lies on another path is larger than this log, or is no beginning of it. It is never written over, because it may be the only witness of a log that was cut or put back. Compare both with `bewaard log verify --against FILE`.";
+        "A head of this log that lies on another path is larger than this log, or is no beginning of it. It is never written over, because it may be the only witness of a log that was cut or put back. Nothing is purged meanwhile. Compare both with `bewaard log verify --against FILE`: if an older log was put back, put the newest one back; if it is lost, `bewaard log continue --lost-head` begins a successor log that names this one, and keeps the outside head beside its place.";
     OUTSIDE_UNREACHABLE = "B419", "an outside head can't be written",
-        "The newest head could not be written to a target on another path. The log itself is whole and purging can go on, but who only looks at that target does not see the newest entries. Mount it, or mend its rights; the next publication tries again.";
+        "The newest head could not be written to a target on another path, or what stands there is no head and is not written over. The log itself is whole and purging can go on, but who only looks at that target does not see the newest entries. Mount it, or mend its rights; the next publication tries again.";
     BATCH_OUTCOMES = "B420", "outcomes do not fit their batch",
         "Each batch is announced with the number of its records before anything is erased, and each record and part gets one final outcome. Here an outcome belongs to no open batch, stands twice, or is one too many. The entries are signed, so bewaard itself or somebody with its key wrote them: report it.";
     LOG_LINE_TOO_LONG = "B421", "an entry is too long",
@@ -253,8 +253,14 @@ codes! {
         "The operating system refused to read a file of the log, so nothing is known about it. Read as the user that owns the log, or as root; if the disk is failing, copy what can be read first.";
     ENTRY_FORGED = "B424", "an entry that no head has signed was not written by bewaard",
         "Entries are signed in groups, and until a group is signed each of its lines bears a mark that only the holder of the signing key can make. This line has none that fits, so somebody else wrote it, and nothing is built on it: nothing is purged, and it is never signed. Keep a copy of the file as evidence; then either take the foreign lines away, or begin a successor log with `bewaard log continue --lost-head`.";
+    CHECKPOINT_MISSING = "B425", "the published checkpoint is missing",
+        "Every log has a file `checkpoint` from its first entry on: the newest head that was published. It was removed. `bewaard init` makes it again from the signed heads. Find out who removed it.";
+    OTHER_MACHINE = "B426", "this is not the machine that the log is bound to",
+        "A log is bound to its machine (machine-id, host name, product UUID, file system of the state folder), so that a clone or a restored image does not purge beside the first one. Here something differs, so everything is a preview: nothing is written and nothing is purged. If the machine was moved, renamed or restored and only this one goes on: `bewaard adopt --moved --reason TEXT`. If it is a copy and the first one goes on: `bewaard adopt --copy --reason TEXT` begins a log of its own.";
+    HOLDS_LOST = "B427", "the holds can't be carried over",
+        "Holds are entries under a key of their own. That key is gone, or newer entries are missing, so nobody can tell whom they were about. Put keys/ or the log back from a backup. If that can't be done, `bewaard log continue --lost-head --without-holds --reason TEXT` begins the successor log with those holds that are still known; place the others again before you approve a plan.";
     KEYS_MISSING = "B430", "the folder of keys is missing or incomplete",
-        "keys/ holds the signing key and the keys of the log's commitments, each wrapped. `bewaard init` makes them once. If they were lost, put them back from a backup: without them old references stay closed and nothing can be signed.";
+        "keys/ holds the signing key and the keys of the log's commitments, each wrapped. `bewaard init` makes them once. If they were lost, put them back from a backup: without them old references stay closed and nothing can be signed. If there is none, `bewaard log continue --lost-head` begins a successor log with new keys.";
     KEY_WRAPPED = "B431", "a key can't be unwrapped",
         "The keys are encrypted under a wrapping key: a credential, a file, or keys/wrap.key. The one that was found does not open this key: it is another one, or the file was altered. Put back the pair that belongs together.";
     KEY_GONE = "B432", "a key is not there",

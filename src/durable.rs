@@ -102,6 +102,13 @@ pub fn place_folder(made: &Path, place: &Path) -> io::Result<()> {
     sync_parent(place)
 }
 
+/// Gives a file another name in its folder.
+pub fn set_aside(path: &Path, to: &Path) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "this is the edge that the others are sent to")]
+    fs::rename(path, to)?;
+    sync_parent(path)
+}
+
 /// Removes a file; one that is not there is as good as removed.
 pub fn remove(path: &Path) -> io::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "this is the edge that the others are sent to")]

@@ -19,6 +19,8 @@ use crate::domain::rule::Limits;
 
 /// The version of the entry format that this program writes.
 pub const FORMAT: u32 = 1;
+/// What `heads` of [`Body::Init`] says where each line of `heads` is signed together with the line before it.
+pub const SEALED: &str = "sealed";
 
 /// An entry as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,11 @@ pub struct Entry {
     pub key: String,
     /// What it says.
     pub body: Body,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Who did something.
@@ -70,8 +77,28 @@ pub enum Body {
         verifier: String,
         /// The keyed digest of the machine that it is bound to.
         machine: Digest,
+        /// One keyed digest for each part of it that could be read: `machine-id`, `host-name`, `product-uuid`,
+        /// `state-file-system`.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+        machines: BTreeMap<String, Digest>,
+        /// `sealed` where each line of `heads` is signed together with the line before it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        heads: Option<String>,
         /// The version of bewaard.
         version: String,
+    },
+    /// The log goes on on another machine, or on the same one that was changed.
+    Adopted {
+        /// `moved`.
+        how: String,
+        /// The keyed digest of the machine that it is bound to from here on.
+        machine: Digest,
+        /// One for each part, as in [`Body::Init`].
+        machines: BTreeMap<String, Digest>,
+        /// Who.
+        by: By,
+        /// The digest of the reason.
+        note: Digest,
     },
     /// A key was made, replaced or destroyed.
     KeyChanged {
@@ -396,8 +423,11 @@ pub enum Body {
         size: u64,
         /// The root of that head.
         root: Digest,
-        /// Why: `lost-head`, `moved`, `copied`.
+        /// Why: `lost-head`, `copied`.
         why: String,
+        /// Open batches that stay with the log before, because its machine goes on.
+        #[serde(skip_serializing_if = "is_zero", default)]
+        left_open: u64,
         /// Who.
         by: By,
         /// The digest of the reason.
@@ -519,8 +549,9 @@ impl Entry {
 
 impl Body {
     /// The kinds of format 1.
-    pub const KINDS: [&'static str; 23] = [
+    pub const KINDS: [&'static str; 24] = [
         "init",
+        "adopted",
         "key-changed",
         "policy-in-force",
         "plan-made",

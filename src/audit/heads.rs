@@ -1,13 +1,16 @@
 //! The signed heads beside the journal: `heads`, one line `{"note":"..."}` for each batch.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::journal::{End, Lines};
-use super::note::{BadNote, Checkpoint, Note};
+use super::note::{BadNote, Checkpoint, Note, Signer, heads_line_text};
+use super::regular;
 
 /// The file, below the log's folder.
 pub const FILE: &str = "heads";
@@ -27,6 +30,8 @@ pub struct Head {
 #[serde(deny_unknown_fields)]
 struct Line {
     note: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    seal: Option<String>,
 }
 
 impl Head {
@@ -36,17 +41,30 @@ impl Head {
         Ok(Self { checkpoint: note.checkpoint()?, note })
     }
 
-    /// Reads a line of `heads`; only the bytes that [`Head::line`] writes are accepted.
-    pub fn from_line(line: &[u8]) -> Result<Self, BadNote> {
+    /// Reads a line of `heads`, and whether it is sealed to the line before it; only the bytes that [`Head::line`]
+    /// writes are accepted.
+    pub fn from_line(line: &[u8]) -> Result<(Self, bool), BadNote> {
         let text: Line = serde_json::from_slice(line).map_err(|_| BadNote::Form)?;
         let head = Self::read(&text.note)?;
-        if head.line().as_bytes() == line { Ok(head) } else { Err(BadNote::Form) }
+        let sealed = text.seal.is_some();
+        if head.line_with(text.seal).as_bytes() == line { Ok((head, sealed)) } else { Err(BadNote::Form) }
     }
 
-    /// The line in `heads`, without its newline.
-    pub fn line(&self) -> String {
+    /// The line in `heads`, without its newline. Where the log wants it, it is signed together with the line before.
+    pub fn line(&self, sealed_to: Option<(&Signer, &[u8])>) -> String {
+        let seal = sealed_to.map(|(signer, before)| {
+            let text = heads_line_text(&self.checkpoint.origin, before, &self.note.encode());
+            STANDARD.encode(signer.sign(text.as_bytes()))
+        });
+        self.line_with(seal)
+    }
+
+    fn line_with(&self, seal: Option<String>) -> String {
         let note = serde_json::Value::String(self.note.encode());
-        format!("{{\"note\":{note}}}")
+        match seal.map(serde_json::Value::String) {
+            Some(seal) => format!("{{\"note\":{note},\"seal\":{seal}}}"),
+            None => format!("{{\"note\":{note}}}"),
+        }
     }
 }
 
@@ -63,7 +81,7 @@ pub struct Tail {
 
 /// Reads the end of `heads`; a file that is not there has none.
 pub fn tail(folder: &Path) -> io::Result<Tail> {
-    let mut file = match File::open(folder.join(FILE)) {
+    let mut file = match regular::open(&folder.join(FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tail { newest: None, whole: 0, torn: 0 }),
         file => file?,
     };
@@ -82,14 +100,16 @@ pub fn tail(folder: &Path) -> io::Result<Tail> {
 
 /// Whether this head stands among the whole lines, looked for from the end.
 pub fn contains(folder: &Path, head: &Head) -> io::Result<bool> {
-    let line = head.line();
+    let line = head.line(None);
+    let stem = [line.trim_end_matches('}'), ","].concat();
+    let is = |found: &[u8]| found == line.as_bytes() || found.starts_with(stem.as_bytes());
     let path = folder.join(FILE);
     let length = fs::metadata(&path)?.len();
     // It is nearly always one of the last; only if it is not, all are read.
     for from in [length.saturating_sub(2 * MAX_LINE), 0] {
         let mut lines = Lines::open(&path, from)?;
         while let Some((found, end)) = lines.read()? {
-            if end == End::Whole && found == line.as_bytes() {
+            if end == End::Whole && is(found) {
                 return Ok(true);
             }
         }

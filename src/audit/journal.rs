@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::regular;
 use super::tile::MAX_ENTRY;
 
 /// The folder of segments, below the log's folder.
@@ -74,7 +75,7 @@ pub struct Lines {
 impl Lines {
     /// Opens a file at an offset where a line begins.
     pub fn open(path: &Path, at: u64) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        let mut file = regular::open(path)?;
         file.seek(SeekFrom::Start(at))?;
         Ok(Self { file: BufReader::with_capacity(256 * 1024, file), at, line: Vec::new() })
     }

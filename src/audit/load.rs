@@ -12,6 +12,7 @@ use super::heads::{self, Head};
 use super::journal::{self, End, Piece, Reader, Segment};
 use super::log::{LogPaths, Signers, Stamp};
 use super::note::Signer;
+use super::regular;
 use super::tree::{Frontier, leaf_hash};
 use crate::codes;
 use crate::domain::digest::{Digest, MacKey};
@@ -26,6 +27,10 @@ pub(super) struct State {
     pub(super) frontier: Frontier,
     /// The newest head.
     pub(super) head: Head,
+    /// Its line in `heads`.
+    pub(super) line: Vec<u8>,
+    /// Whether each line of `heads` is sealed to the one before it.
+    pub(super) seals: bool,
     /// The newest segment.
     pub(super) segment: Segment,
     /// A signing key that an entry behind the newest head passes on to.
@@ -62,7 +67,8 @@ pub(super) fn is_unchanged(paths: &LogPaths, state: &State) -> io::Result<bool> 
 /// Reads the log's tail from `start`, a frontier that is not trusted: what it leads to must be what the newest head
 /// signed, else everything is read. The append lock is held.
 pub(super) fn load(paths: &LogPaths, signers: &Signers, start: Option<Frontier>) -> Result<State, LogFault> {
-    let (head, torn) = newest_head(paths)?;
+    let Newest { head, line, sealed: is_sealed, torn } = newest_head(paths)?;
+    let seals = check_start(paths, is_sealed)?;
     check_head(paths, signers, &head)?;
     check_last_head(paths, &head)?;
     if let Some((offset, path)) = torn {
@@ -84,7 +90,7 @@ pub(super) fn load(paths: &LogPaths, signers: &Signers, start: Option<Frontier>)
     let Some(segment) = segment else { return Err(mismatch(paths, &head)) };
     let Scan { sealed, frontier, pending, .. } = scan;
     let (journal, heads) = (Stamp::default(), Stamp::default());
-    let mut state = State { sealed, frontier, head, segment, pending, journal, heads };
+    let mut state = State { sealed, frontier, head, line, seals, segment, pending, journal, heads };
     state.stamp_journal().and_then(|()| state.stamp_heads(paths)).map_err(LogFault::io("look at", &paths.folder))?;
     Ok(state)
 }
@@ -100,8 +106,51 @@ fn mismatch(paths: &LogPaths, head: &Head) -> LogFault {
 
 type Torn = Option<(u64, std::path::PathBuf)>;
 
+/// The end of `heads`.
+pub(super) struct Newest {
+    /// The newest whole head.
+    pub(super) head: Head,
+    /// Its line.
+    line: Vec<u8>,
+    /// Whether it is sealed to the line before it.
+    sealed: bool,
+    /// Where a torn line after it begins.
+    torn: Torn,
+}
+
+/// Looks at the first entry, which says whether heads are sealed, and for files that no writer leaves. Gives whether
+/// heads are sealed.
+fn check_start(paths: &LogPaths, is_sealed: bool) -> Result<bool, LogFault> {
+    let folder = paths.folder.join(journal::FOLDER);
+    let segments = journal::segments(&paths.folder).map_err(LogFault::io("read the folder", &folder))?;
+    for segment in &segments {
+        if fs::metadata(&segment.path).is_ok_and(|about| about.len() == 0) {
+            let text = "an empty file in the journal, which no writer leaves: put it back, or remove it if it was never written";
+            return Err(LogFault::broken(codes::FOREIGN_FILE, &segment.path, text));
+        }
+    }
+    let mut reader = Reader::from(&paths.folder, 0).map_err(LogFault::io("read", &folder))?;
+    let first = match &mut reader {
+        Some(reader) => reader.read().map_err(LogFault::io("read", &folder))?,
+        None => None,
+    };
+    let Some(piece) = first else {
+        let text = "the journal is empty: put it back from a backup";
+        return Err(LogFault::broken(codes::LOG_ALTERED, &folder, text));
+    };
+    let entry = read_line(&piece, 0)?;
+    let Body::Init { heads, .. } = entry.body else {
+        return Err(LogFault::broken(codes::ENTRY_ORDER, &piece.segment.path, "the first entry does not begin a log"));
+    };
+    if heads.is_some() != is_sealed {
+        let text = "the last line is not sealed to the line before it as this log wants it: it was altered";
+        return Err(LogFault::broken(codes::HEADS_DAMAGED, &paths.folder.join(heads::FILE), text));
+    }
+    Ok(is_sealed)
+}
+
 /// The newest whole head, and where a torn line after it begins.
-pub(super) fn newest_head(paths: &LogPaths) -> Result<(Head, Torn), LogFault> {
+pub(super) fn newest_head(paths: &LogPaths) -> Result<Newest, LogFault> {
     let path = paths.folder.join(heads::FILE);
     let tail = heads::tail(&paths.folder).map_err(LogFault::io("read", &path))?;
     let Some(newest) = tail.newest else {
@@ -111,10 +160,11 @@ pub(super) fn newest_head(paths: &LogPaths) -> Result<(Head, Torn), LogFault> {
             "there is no signed head: the log was cut or damaged",
         ));
     };
-    let head = Head::from_line(&newest).map_err(|_| {
+    let (head, sealed) = Head::from_line(&newest).map_err(|_| {
         LogFault::broken(codes::HEADS_DAMAGED, &path, "the last line is no signed head: it was altered")
     })?;
-    Ok((head, (tail.torn > 0).then_some((tail.whole, path))))
+    let torn = (tail.torn > 0).then_some((tail.whole, path));
+    Ok(Newest { head, line: newest, sealed, torn })
 }
 
 fn check_head(paths: &LogPaths, signers: &Signers, head: &Head) -> Result<(), LogFault> {
@@ -133,7 +183,7 @@ fn check_head(paths: &LogPaths, signers: &Signers, head: &Head) -> Result<(), Lo
 fn check_last_head(paths: &LogPaths, head: &Head) -> Result<(), LogFault> {
     let path = &paths.last_head;
     let broken = |code, text: String| LogFault::broken(code, path, text);
-    let text = match fs::read_to_string(path) {
+    let text = match regular::text(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let text = "the last head is lost: without it nobody here knows whether the log was cut; \
                         verify against an outside head, then `bewaard log continue --lost-head`";
@@ -215,17 +265,22 @@ fn is_torn(piece: &Piece<'_>) -> bool {
 
 /// A whole line behind the newest head is an entry that was not yet sealed, or it does not belong there.
 fn check_line(piece: &Piece<'_>, index: u64, writers: &[MacKey]) -> Result<Entry, LogFault> {
-    let line = std::str::from_utf8(piece.bytes).unwrap_or_default();
-    let entry = Entry::read(line).ok().filter(|entry| entry.index == index && entry.segment == piece.segment.name);
-    let entry = entry.ok_or_else(|| {
-        let text = format!("behind the newest head, where entry {index} must stand, is a line that is not that entry");
-        LogFault::broken(codes::ENTRY_DAMAGED, &piece.segment.path, text)
-    })?;
-    if !is_marked_by(line, writers) {
+    let entry = read_line(piece, index)?;
+    if !is_marked_by(std::str::from_utf8(piece.bytes).unwrap_or_default(), writers) {
         let text = format!("entry {index}, behind the newest head, was not written with this log's key");
         return Err(LogFault::broken(codes::ENTRY_FORGED, &piece.segment.path, text));
     }
     Ok(entry)
+}
+
+/// The entry that a whole line is.
+fn read_line(piece: &Piece<'_>, index: u64) -> Result<Entry, LogFault> {
+    let line = std::str::from_utf8(piece.bytes).unwrap_or_default();
+    let entry = Entry::read(line).ok().filter(|entry| entry.index == index && entry.segment == piece.segment.name);
+    entry.ok_or_else(|| {
+        let text = format!("where entry {index} must stand is a line that is not that entry");
+        LogFault::broken(codes::ENTRY_DAMAGED, &piece.segment.path, text)
+    })
 }
 
 /// Moves what stands from an offset on to the side folder.
@@ -237,13 +292,17 @@ fn cut(paths: &LogPaths, path: &Path, offset: u64) -> Result<(), LogFault> {
     let aside = format!("torn-{name}-{offset}-{}", hex::encode(crate::random::bytes::<4>()));
     let aside = paths.side.join(aside);
     durable::create(&aside, &rest, durable::PRIVATE).map_err(LogFault::io("write", &aside))?;
+    if offset == 0 {
+        // Nothing is left of it, and an empty file does not belong there.
+        return durable::remove(path).map_err(LogFault::io("remove", path));
+    }
     file.set_len(offset).and_then(|()| file.sync_all()).map_err(LogFault::io("cut", path))
 }
 
 /// Whether a log was made and only its last head was not yet written: `init` was cut off there.
 pub(super) fn only_last_head_is_missing(paths: &LogPaths) -> bool {
     let heads = fs::read_to_string(paths.folder.join(heads::FILE)).unwrap_or_default();
-    !paths.last_head.exists() && !paths.folder.join("checkpoint").exists() && heads.lines().count() == 1
+    !paths.last_head.exists() && heads.lines().count() == 1
 }
 
 /// The frontier's cache: it saves reading the whole journal, and may be lost or wrong.

@@ -20,6 +20,7 @@ use super::heads::{self, Head};
 use super::journal::{self, Segment};
 use super::load::{self, State};
 use super::note::{Checkpoint, Note, Signer, VerifierKey, is_name, key_change_text};
+use super::publish;
 use super::tile::MAX_ENTRY;
 use super::tree::{Frontier, leaf_hash};
 use crate::codes;
@@ -127,8 +128,8 @@ impl Log {
         let occupied = fs::read_dir(&paths.folder).is_ok_and(|mut items| items.next().is_some());
         if occupied && load::only_last_head_is_missing(&paths) {
             // An earlier `init` was cut off between its last two steps.
-            let (head, _) = load::newest_head(&paths)?;
-            write_last_head(&paths, &head)?;
+            let newest = load::newest_head(&paths)?;
+            write_last_head(&paths, &newest.head)?;
         } else if occupied || paths.last_head.exists() {
             return Err(LogFault::Exists(paths.folder));
         } else {
@@ -289,7 +290,11 @@ impl Log {
             self.file = None;
         }
         let path = self.state.segment.path.clone();
-        let written = self.file().and_then(|file| append_bytes(file, &bytes).map_err(LogFault::io("append to", &path)));
+        let written = if path.exists() {
+            self.file().and_then(|file| append_bytes(file, &bytes).map_err(LogFault::io("append to", &path)))
+        } else {
+            begin_segment(&path, &bytes, &self.paths.scratch())
+        };
         self.closed = written.is_err();
         written?;
         for leaf in leaves {
@@ -310,9 +315,12 @@ impl Log {
         let signers = self.signing()?;
         let origin = self.origin().to_string();
         let head = sign_head(origin, &self.state.frontier, &signers);
-        let written = append_head(&self.paths, &head);
+        let sealed_to = self.state.seals.then_some((&self.signers.current, self.state.line.as_slice()));
+        let line = head.line(sealed_to);
+        let written = append_head(&self.paths, &head, &line);
         self.closed = written.is_err();
         written?;
+        self.state.line = line.into_bytes();
         self.state.sealed = self.state.frontier.clone();
         self.state.head = head;
         self.state.pending = None;
@@ -380,11 +388,20 @@ fn sign_head(origin: String, frontier: &Frontier, signers: &[&Signer]) -> Head {
     Head { checkpoint, note }
 }
 
-fn append_head(paths: &LogPaths, head: &Head) -> Result<(), LogFault> {
+/// The first lines of a new segment appear whole: an empty file never stands in the journal.
+fn begin_segment(path: &Path, bytes: &[u8], scratch: &Path) -> Result<(), LogFault> {
+    crash_point!("segment-begin");
+    durable::folder(scratch, true).map_err(LogFault::io("make the folder", scratch))?;
+    durable::replace(path, bytes, durable::PUBLIC, scratch).map_err(LogFault::io("write", path))?;
+    crash_point!("segment-begun");
+    Ok(())
+}
+
+fn append_head(paths: &LogPaths, head: &Head, line: &str) -> Result<(), LogFault> {
     let path = paths.folder.join(heads::FILE);
     let mut file = durable::appender(&path, durable::PUBLIC).map_err(LogFault::io("open", &path))?;
     crash_point!("head-append");
-    file.write_all(format!("{}\n", head.line()).as_bytes()).map_err(LogFault::io("append to", &path))?;
+    file.write_all(format!("{line}\n").as_bytes()).map_err(LogFault::io("append to", &path))?;
     crash_point!("head-fsync");
     file.sync_data().map_err(LogFault::io("sync", &path))?;
     crash_point!("last-head");
@@ -431,8 +448,10 @@ fn build(
     }
     let head = sign_head(origin.into(), &frontier, &[signer]);
     let path = made.join(heads::FILE);
-    durable::create(&path, format!("{}\n", head.line()).as_bytes(), durable::PUBLIC)
-        .map_err(LogFault::io("write", &path))?;
+    let seals = matches!(first.first(), Some(Body::Init { heads: Some(_), .. }));
+    let line = head.line(seals.then_some((signer, &[])));
+    durable::create(&path, format!("{line}\n").as_bytes(), durable::PUBLIC).map_err(LogFault::io("write", &path))?;
+    publish::first(&made, &paths.scratch(), &head)?;
     crash_point!("create-place");
     durable::place_folder(&made, &paths.folder).map_err(LogFault::io("put in place", &paths.folder))?;
     crash_point!("create-last-head");

@@ -286,6 +286,11 @@ impl Checkpoint {
     }
 }
 
+/// What is signed in `heads` beside a head: the line before it (nothing before the first) and the head's own note.
+pub fn heads_line_text(origin: &str, before: &[u8], note: &str) -> String {
+    format!("bewaard heads line\n{origin}\n{}\n{}\n", Digest::of(before), Digest::of(note.as_bytes()))
+}
+
 /// What the new key signs when it takes over from the old one.
 pub fn key_change_text(origin: &str, old: &VerifierKey, new: &VerifierKey) -> String {
     format!("bewaard key change\n{origin}\n{old}\n{new}\n")

@@ -9,10 +9,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::fault::LogFault;
-use super::heads::{self, Head};
+use super::heads::Head;
 use super::journal::{self, Reader};
 use super::load;
 use super::log::{Log, lock};
+use super::outside;
+use super::regular;
 use super::tile::{self, Kind, Tile, WIDTH};
 use super::tree::{self, Frontier, leaf_hash};
 use crate::crash_point;
@@ -34,14 +36,7 @@ impl Log {
         let head = self.state.head.clone();
         let publishing = lock(&self.paths.side.join("publish.lock"))?;
         let folder = self.paths.folder.clone();
-        let known = self.published().map_err(LogFault::io("read", &folder.join(CHECKPOINT)))?;
-        if let Some(known) = known.as_ref().filter(|known| known.checkpoint.size > head.checkpoint.size) {
-            let text = format!(
-                "{} entries were published, and the log's newest head has fewer: it was cut",
-                known.checkpoint.size
-            );
-            return Err(LogFault::broken(codes::LOG_CUT, &folder.join(CHECKPOINT), text));
-        }
+        let known = self.known(&head)?;
         let mark = self.paths.side.join(MARK);
         let unfinished = fs::read_to_string(&mark).ok().and_then(|size| size.parse().ok());
         if known.as_ref() != Some(&head) || unfinished.is_some() {
@@ -61,14 +56,45 @@ impl Log {
             durable::remove(&mark).map_err(LogFault::io("remove", &mark))?;
         }
         crash_point!("publish-outside");
-        let told: Vec<_> = self.paths.outside.iter().map(|target| publish_outside(&folder, target, &head)).collect();
+        let told: Vec<_> = self.paths.outside.iter().map(|target| outside::publish(&folder, target, &head)).collect();
         drop(publishing);
         told.into_iter().collect()
     }
 
+    /// Makes what is published anew from the journal: tiles and checkpoint that were altered or removed.
+    pub fn republish(&mut self) -> Result<(), LogFault> {
+        drop(self.enter()?);
+        let head = self.state.head.clone();
+        let publishing = lock(&self.paths.side.join("publish.lock"))?;
+        self.known(&head)?;
+        self.publish_tiles(0, &head)?;
+        let (path, scratch) = (self.paths.folder.join(CHECKPOINT), self.paths.scratch());
+        if fs::symlink_metadata(&path).is_ok_and(|about| !about.is_file()) {
+            return Err(LogFault::broken(codes::FOREIGN_FILE, &path, "it is no regular file: remove it"));
+        }
+        durable::replace(&path, head.note.encode().as_bytes(), durable::PUBLIC, &scratch)
+            .map_err(LogFault::io("write", &path))?;
+        drop(publishing);
+        self.publish()
+    }
+
+    /// The head that was published last; if it knows more than the newest head, the log was cut.
+    fn known(&self, head: &Head) -> Result<Option<Head>, LogFault> {
+        let path = self.paths.folder.join(CHECKPOINT);
+        let known = self.published().map_err(LogFault::io("read", &path))?;
+        match known.as_ref().filter(|known| known.checkpoint.size > head.checkpoint.size) {
+            Some(known) => {
+                let size = known.checkpoint.size;
+                let text = format!("{size} entries were published, and the log's newest head has fewer: it was cut");
+                Err(LogFault::broken(codes::LOG_CUT, &path, text))
+            }
+            None => Ok(known),
+        }
+    }
+
     /// The head that was published last. One that we did not sign counts as none, and is written over.
     fn published(&self) -> io::Result<Option<Head>> {
-        match fs::read_to_string(self.paths.folder.join(CHECKPOINT)) {
+        match regular::text(&self.paths.folder.join(CHECKPOINT)) {
             Ok(text) => Ok(Head::read(&text).ok().filter(|head| {
                 head.note.verify(&[self.verifier()]).is_ok() && head.checkpoint.origin == self.origin()
             })),
@@ -99,6 +125,16 @@ impl Log {
         };
         builder.finish(folder, &scratch)
     }
+}
+
+/// Publishes the first head of a log that is being made in `folder`: there is never a log without a checkpoint.
+pub(super) fn first(folder: &Path, scratch: &Path, head: &Head) -> Result<(), LogFault> {
+    if let Some(builder) = Builder::default().fill(folder, scratch, head)? {
+        builder.finish(folder, scratch)?;
+    }
+    let path = folder.join(CHECKPOINT);
+    durable::replace(&path, head.note.encode().as_bytes(), durable::PUBLIC, scratch)
+        .map_err(LogFault::io("write", &path))
 }
 
 /// Reads a tile's hashes; `None` if it is not there or not whole.
@@ -266,49 +302,4 @@ fn tidy_one(partials: &Path, wanted: Option<&Path>) -> io::Result<()> {
         }
     }
     if wanted.is_none() { fs::remove_dir(partials) } else { Ok(()) }
-}
-
-/// Brings one outside target up to the head.
-fn publish_outside(folder: &Path, target: &Path, head: &Head) -> Result<(), LogFault> {
-    let unreachable = |cause| LogFault::Outside { path: target.to_path_buf(), cause };
-    let refuse = |text: String| Err(LogFault::broken(codes::OUTSIDE_DIFFERS, target, text));
-    match fs::read_to_string(target) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            return refuse("the outside head was damaged; it is not written over".into());
-        }
-        Err(error) => return Err(unreachable(error)),
-        Ok(text) if text == head.note.encode() => return Ok(()),
-        Ok(text) if text.is_empty() => {}
-        Ok(text) => {
-            let Ok(old) = Head::read(&text) else {
-                return refuse("the file there is no head of a log; it is not written over".into());
-            };
-            if let Some(text) = disagreement(folder, &old, head) {
-                return refuse(text);
-            }
-        }
-    }
-    let scratch = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    durable::replace(target, head.note.encode().as_bytes(), durable::PUBLIC, scratch).map_err(unreachable)
-}
-
-/// Why an outside head may not be replaced by a newer one; `None` if it may.
-fn disagreement(folder: &Path, old: &Head, head: &Head) -> Option<String> {
-    let (was, is) = (&old.checkpoint, &head.checkpoint);
-    if was.origin != is.origin {
-        return Some(format!("the outside head is of another log, `{}`", was.origin));
-    }
-    if was.size > is.size {
-        return Some(format!(
-            "the outside head knows {} entries, and this log has {}: it was cut or put back",
-            was.size, is.size
-        ));
-    }
-    let proof = tree::consistency_proof(was.size, is.size, tile_reader(folder, is.size));
-    let proved = proof.is_ok_and(|proof| tree::verify_consistency(was.size, &was.root, is.size, &is.root, &proof));
-    let known = || heads::contains(folder, old).unwrap_or(false);
-    let text =
-        || format!("the outside head, of {} entries, is no beginning of this log: there are two histories", was.size);
-    (!proved && !known()).then(text)
 }

@@ -86,6 +86,9 @@ pub(super) enum Command {
     Status(Status),
     /// Show, verify and prove the log
     Log(Log),
+    /// Go on with the log on another machine: one that was moved, or a copy with a log of its own
+    #[cfg(feature = "systems")]
+    Adopt(Adopt),
     /// Show or replace the key that signs the log
     #[cfg(feature = "systems")]
     Key(Key),
@@ -462,15 +465,44 @@ pub(super) enum LogCommand {
     },
     /// Print the log's folder
     Path,
-    /// Start a successor log after this one was lost or put back
+    /// Start a successor log after this one was lost, cut, put back or forked
+    #[command(
+        after_help = "What is left of the log is set aside, beside its place, and the successor names its last known head. Holds and open\n\
+                      batches are carried over, approvals are not. Mend what can be mended first: `bewaard log verify` says what is\n\
+                      wrong.\n\nExample: bewaard log continue --lost-head --reason \"the disk of 3 May\""
+    )]
     Continue {
-        /// The last head was lost: name where it can still be read, or say that it is gone
+        /// The newest head of this log is lost, or is not to be trusted
         #[arg(long)]
         lost_head: bool,
+        /// Go on without holds that can't be carried over; each of them must be placed again
+        #[arg(long)]
+        without_holds: bool,
         /// Why
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+#[command(
+    after_help = "A log is bound to its machine. On another one everything is a preview until somebody says what happened.\n\n\
+                  Examples:\n  \
+                    bewaard adopt --moved --reason \"new server, the old one is gone\"\n  \
+                    bewaard adopt --copy --reason \"test machine\""
+)]
+pub(super) struct Adopt {
+    /// The machine was moved, renamed or restored, and the first one does not go on: the same log goes on
+    #[arg(long, group = "what")]
+    pub(super) moved: bool,
+    /// This is a copy, and the first one goes on: a log of its own, with holds and without approvals
+    #[arg(long, group = "what")]
+    pub(super) copy: bool,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
 }
 
 #[cfg(feature = "systems")]

@@ -18,8 +18,9 @@ pub(super) fn run(config: &Path, wish: &Init, out: Out) -> Ended {
     let known_keys = loaded.settings.keys.clone();
     let files = loaded.files.clone();
     let mut engine = Engine::open(loaded)?;
+    engine.sure()?;
     engine.note_policy()?;
-    engine.publish()?;
+    engine.republish()?;
     let verifier = engine.view().verifier.clone();
     let written = if wish.write && !keys_known { Some(add_key(&files, &verifier)?) } else { None };
     if out.json {

@@ -9,6 +9,9 @@ mod record;
 mod show;
 mod verify;
 
+#[cfg(feature = "systems")]
+pub(super) use lost::successor as begin_successor;
+
 use std::path::Path;
 
 use super::args::{Log, LogCommand};
@@ -38,7 +41,9 @@ pub(super) fn run(config: &Path, wish: &Log, out: Out) -> Ended {
         }
         LogCommand::Checkpoint { export } => checkpoint::run(config, export.as_ref(), out),
         #[cfg(feature = "systems")]
-        LogCommand::Continue { lost_head, reason } => lost::run(config, *lost_head, reason, out),
+        LogCommand::Continue { lost_head, without_holds, reason } => {
+            lost::run(config, *lost_head, *without_holds, reason, out)
+        }
         #[cfg(not(feature = "systems"))]
         LogCommand::Continue { .. } => {
             Err(super::Failure::new(exit::USAGE, "this is the auditor's build: it reads logs and writes none"))

@@ -9,6 +9,8 @@ mod log;
 mod out;
 
 #[cfg(feature = "systems")]
+mod adopt;
+#[cfg(feature = "systems")]
 mod approve;
 #[cfg(feature = "systems")]
 pub mod demo;
@@ -130,9 +132,9 @@ impl From<crate::engine::EngineError> for Failure {
         use crate::engine::EngineError as E;
         let code = match &error {
             E::Connect(at) if at.unreachable => exit::UNREACHABLE,
-            E::Log(_) | E::Read(_) | E::Key(_) | E::Time(_) | E::Holds(_) => exit::UNSAFE,
+            E::Log(_) | E::Read(_) | E::Key(_) | E::Time(_) | E::Holds(_) | E::Doubt(_) => exit::UNSAFE,
             E::Busy(_) | E::BusyElsewhere(_) => exit::BUSY,
-            E::Refused(_) | E::Paused => exit::WAITS,
+            E::Refused(_) | E::HoldsLost(_) | E::Paused => exit::WAITS,
             E::NoSuch(_) => exit::USAGE,
             E::Stopped => exit::DONE,
             E::Connect(_) | E::InFlight(_) | E::Io { .. } | E::NotInitialised(_) | E::NotOurs { .. } | E::Json(_) => {
@@ -212,6 +214,7 @@ fn dispatch_systems(config: &Path, command: &Command, out: Out) -> Ended {
         Command::Resume(wish) => pause::resume(config, wish, out),
         Command::Status(wish) => status::run(config, wish, out),
         Command::Key(wish) => key::run(config, wish, out),
+        Command::Adopt(wish) => adopt::run(config, wish, out),
         Command::Check(_) | Command::Test(_) | Command::Explain(_) | Command::Generate(_) | Command::Log(_) => {
             Ok(exit::USAGE)
         }

@@ -124,6 +124,9 @@ fn tell(engine: &Engine, planned: &[(Rule, Planned)], failures: &[(RuleId, Failu
     if let Some(doubt) = engine.time_doubt() {
         out.remark(format!("bewaard: doubt about the time, so these are previews: {doubt}"))?;
     }
+    if let Some(doubt) = engine.doubt() {
+        out.remark(format!("bewaard: {}: {} ({})", doubt.text, doubt.ways(), doubt.code.id))?;
+    }
     if !engine.has_log() {
         out.remark("there is no log yet, so these are previews that nobody can approve: `bewaard init` makes one")?;
     }

@@ -22,6 +22,7 @@ pub(super) fn run(config: &Path, wish: &Run, out: Out) -> Ended {
     let loaded = load(config, out)?;
     let mut engine = Engine::open(loaded)?;
     engine.log()?;
+    engine.sure()?;
     let _lock = engine.take_run_lock()?;
     let rules = chosen(&engine, &wish.rules)?;
     block_on(async move {

@@ -11,6 +11,7 @@ use crate::domain::gate::Limit;
 use crate::domain::id::{BatchId, RuleId};
 use crate::engine::Engine;
 use crate::engine::approve::short;
+use crate::engine::doubt::Doubt;
 use crate::engine::ledger::{Headline, Ledger, Standing};
 use crate::report::json::{Kept, SCHEMA};
 use crate::report::text::{LedgerRow, ledger, records};
@@ -22,10 +23,14 @@ pub(super) fn run(config: &Path, wish: &Status, out: Out) -> Ended {
     block_on(async move {
         let started = engine.has_log();
         let found = engine.ledger(crate::now::now()).await?;
+        let doubt = engine.doubt().cloned();
         if let Some(rule) = &wish.why {
-            return why(&found, rule, started, out);
+            return why(&found, rule, started, doubt.as_ref(), out);
         }
-        let headline = found.headline(started);
+        let headline = doubt.map_or_else(
+            || found.headline(started),
+            |doubt| Headline::Stopped(format!("{}: {} ({})", doubt.text, doubt.ways(), doubt.code.id)),
+        );
         if out.json {
             out.value(&status_json(&engine, &found, &headline))?;
         } else {
@@ -177,7 +182,7 @@ fn status_json(engine: &Engine, found: &Ledger, headline: &Headline) -> serde_js
 }
 
 /// Why a rule does not run, and what would make it.
-fn why(found: &Ledger, name: &str, started: bool, out: Out) -> Ended {
+fn why(found: &Ledger, name: &str, started: bool, doubt: Option<&Doubt>, out: Out) -> Ended {
     let id = RuleId::new(name).ok();
     let one = found.rules.iter().find(|one| Some(&one.rule) == id.as_ref());
     let one = one.ok_or_else(|| {
@@ -185,7 +190,8 @@ fn why(found: &Ledger, name: &str, started: bool, out: Out) -> Ended {
         let known = known.join(", ");
         Failure::new(exit::USAGE, format!("there is no rule `{name}`; the policy has: {known}"))
     })?;
-    let (why, commands) = reasons(found, one, started);
+    let (why, commands) =
+        doubt.map_or_else(|| reasons(found, one, started), |doubt| (doubt.text.clone(), doubt.commands.clone()));
     if out.json {
         out.value(&serde_json::json!({ "schema": SCHEMA, "rule": name, "why": why, "to_run": commands }))?;
         return Ok(exit::DONE);

@@ -1,86 +1,248 @@
 //! A successor log: after a restored machine, a lost head or a cut log, the old log ends and a new one names it.
 //! Never two heads under one origin.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::host::{default_origin, keys_folder, log_paths};
 use super::view::View;
 use super::{Engine, EngineError};
-use crate::audit::entry::{Body, By, segment_of};
-use crate::audit::heads;
+use crate::audit::entry::{Body, By, SEALED, segment_of};
+use crate::audit::fault::LogFault;
+use crate::audit::heads::{self, Head};
+use crate::audit::journal::FOLDER;
 use crate::audit::log::Log;
+use crate::audit::note::Checkpoint;
+use crate::audit::outside::{self, Seen};
 use crate::audit::read::entries;
 use crate::config::Loaded;
-use crate::domain::digest::Digest;
+use crate::domain::digest::{Digest, MacKey};
 use crate::domain::hold::Holds;
-use crate::durable;
-use crate::state::keys::{KeyId, KeyRing, Purpose};
+use crate::state::keys::{KeyFault, KeyId, KeyRing, Purpose};
 use crate::state::lock::RunLock;
+use crate::state::machine::Machine;
 use crate::state::notes::Notes;
+use crate::{codes, durable};
+
+/// Why a log gets a successor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It was lost, cut, put back or forked.
+    LostHead,
+    /// This machine is a copy, and the first one goes on.
+    Copied,
+}
+
+impl Why {
+    fn word(self) -> &'static str {
+        match self {
+            Self::LostHead => "lost-head",
+            Self::Copied => "copied",
+        }
+    }
+}
 
 /// What continuing did.
 #[derive(Debug)]
 pub struct Continued {
-    /// The log that ended.
+    /// The log before.
     pub before: String,
     /// Where what was left of it lies.
-    pub kept_in: PathBuf,
+    pub kept_in: Option<PathBuf>,
+    /// Where outside heads of it lie.
+    pub outside: Vec<PathBuf>,
     /// The new log's name.
     pub origin: String,
     /// Its key.
     pub verifier: String,
     /// Holds carried over.
-    pub holds: usize,
+    pub holds: u64,
     /// Open batches carried over.
-    pub open: usize,
+    pub open: u64,
+    /// Open batches that stay with the first machine.
+    pub left_open: u64,
+    /// What could not be done outside the log.
+    pub trouble: Vec<String>,
+}
+
+/// The old log, as far as it can be read.
+struct Known {
+    view: View,
+    /// Whether the entries could be read to the end.
+    whole: bool,
+    /// The largest head that is known, here or outside.
+    head: Option<Checkpoint>,
+    /// Its name, from its heads, else from its first entry.
+    origin: Option<String>,
+}
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> EngineError {
+    move |cause| EngineError::Io { doing, path: path.to_path_buf(), cause }
 }
 
 impl Engine {
-    /// Ends the log and begins its successor. Holds and open batches are carried over as far as the old entries can be
-    /// read; approvals are not.
-    pub fn continue_log(loaded: &Loaded, reason: &str) -> Result<Continued, EngineError> {
+    /// Ends the log here and begins its successor. Holds and open batches are carried over as far as the old entries
+    /// can be read; approvals are not. The open batches of a copy are the first machine's to settle.
+    pub fn continue_log(
+        loaded: &Loaded,
+        why: Why,
+        without_holds: bool,
+        reason: &str,
+    ) -> Result<Continued, EngineError> {
         let state = loaded.settings.state.clone();
+        if !state.exists() && !loaded.settings.log.join(FOLDER).is_dir() {
+            return Err(EngineError::NotInitialised(state));
+        }
+        durable::folder(&state, true).map_err(io("make the state folder", &state))?;
         super::who::be_owner(loaded)?;
-        let io = |doing: &'static str, path: &std::path::Path| {
-            let path = path.to_path_buf();
-            move |cause| EngineError::Io { doing, path, cause }
-        };
         let lock = RunLock::take(&state).map_err(io("take the run lock in", &state))?;
         let _lock = lock.ok_or_else(|| EngineError::Busy(state.clone()))?;
-        let mut keys = KeyRing::open(&keys_folder(&state), loaded.settings.wrap.as_ref())?;
-        let before = keys.signer()?.verifier().name().to_string();
-        let (view, size, root) = last_known(loaded);
-        let holds = carried_holds(&view, &keys)?;
-
-        let kept_in = aside(&loaded.settings.log);
-        if loaded.settings.log.exists() {
-            durable::place_folder(&loaded.settings.log, &kept_in).map_err(io("set aside", &loaded.settings.log))?;
+        let known = last_known(loaded);
+        let old_keys = match KeyRing::open(&keys_folder(&state), loaded.settings.wrap.as_ref()) {
+            Err(KeyFault::Missing(_)) if why == Why::LostHead && !keys_folder(&state).join("current.json").exists() => {
+                None
+            }
+            keys => Some(keys?),
+        };
+        let by_key =
+            || old_keys.as_ref().and_then(|keys| keys.signer().ok()).map(|key| key.verifier().name().to_string());
+        let before = known.origin.clone().or_else(by_key).unwrap_or_default();
+        let holds = carried_holds(&known, old_keys.as_ref(), without_holds)?;
+        let seen = outside::read(&loaded.settings.outside);
+        if why == Why::Copied {
+            outside_is_ours_alone(&seen, &before)?;
         }
-        let last_head = state.join("last-head");
-        durable::remove(&last_head).map_err(io("remove", &last_head))?;
-
         let origin = default_origin(&loaded.policy.controller);
-        keys.begin_log(&origin)?;
+        let (kept_in, outside, mut trouble) = set_aside(loaded, &seen)?;
         let now = crate::now::now();
-        let log_key: String = keys.make(Purpose::Log, Some(&segment_of(now)))?.into();
+        let keys = new_keys(loaded, old_keys, why, &origin, &segment_of(now))?;
+        let bodies = first_entries(loaded, &keys, &known, &holds, why, &before, reason)?;
         let signer = keys.signer()?;
         let verifier = signer.verifier().to_string();
-        let by = By { uid: super::who::started_as(), actor: None };
-        let note = Notes::new(&state).keep(reason).map_err(io("write a note in", &state))?;
-        let mut bodies = vec![
-            Body::Init {
-                origin: origin.clone(),
-                verifier: verifier.clone(),
-                machine: super::host::machine(&keys)?,
-                version: env!("CARGO_PKG_VERSION").into(),
-            },
-            Body::LogContinued { origin: before.clone(), size, root, why: "lost-head".into(), by: by.clone(), note },
-            Body::KeyChanged { purpose: "log".into(), id: log_key.clone(), change: "made".into(), proof: None },
-        ];
-        let (held, open) = (holds.iter().count(), view.open.len());
-        bodies.extend(hold_entries(&view, &holds, &by, note));
-        bodies.extend(view.open.iter().map(|(batch, open)| Body::BatchIntended {
+        let log_key = keys.current(Purpose::Log).map(String::from).unwrap_or_default();
+        let mut log = Log::create(log_paths(loaded), signer, &origin, &bodies, &log_key, now)?;
+        match log.publish() {
+            Err(fault @ LogFault::Outside { .. }) => trouble.push(fault.to_string()),
+            Err(fault) if fault.code() == codes::OUTSIDE_DIFFERS => trouble.push(fault.to_string()),
+            published => published?,
+        }
+        let (held, open) = (holds.iter().count() as u64, known.view.open.len() as u64);
+        let (open, left_open) = if why == Why::Copied { (0, open) } else { (open, 0) };
+        Ok(Continued { before, kept_in, outside, origin, verifier, holds: held, open, left_open, trouble })
+    }
+}
+
+/// A copy must not share its outside heads with the machine that goes on.
+fn outside_is_ours_alone(seen: &[Seen], before: &str) -> Result<(), EngineError> {
+    for one in seen {
+        if one.head.as_ref().is_some_and(|head| head.checkpoint.origin == *before) {
+            let path = one.path.display();
+            return Err(EngineError::Refused(format!(
+                "the outside head {path} is that of the first machine: give this copy another path under [log] outside, \
+                 or take the file away if it is a copy too"
+            )));
+        }
+    }
+    Ok(())
+}
+
+type Aside = (Option<PathBuf>, Vec<PathBuf>, Vec<String>);
+
+/// Moves the old log and its outside heads aside; nothing is removed but the last head, which the log itself has.
+fn set_aside(loaded: &Loaded, seen: &[Seen]) -> Result<Aside, EngineError> {
+    let (mut outside, mut trouble) = (Vec::new(), Vec::new());
+    for Seen { path, head } in seen {
+        if head.is_some() {
+            let kept = aside(path);
+            match durable::set_aside(path, &kept) {
+                Ok(()) => outside.push(kept),
+                Err(error) => trouble.push(format!("the outside head {} can't be set aside: {error}", path.display())),
+            }
+        }
+    }
+    let last_head = loaded.settings.state.join("last-head");
+    let log = &loaded.settings.log;
+    let kept_in = if log.exists() {
+        let kept = aside(log);
+        durable::place_folder(log, &kept).map_err(io("set aside", log))?;
+        Some(kept)
+    } else {
+        None
+    };
+    if last_head.exists() {
+        durable::set_aside(&last_head, &aside(&last_head)).map_err(io("set aside", &last_head))?;
+    }
+    Ok((kept_in, outside, trouble))
+}
+
+/// The keys of the successor: a name and a signing key of its own, and a log key. A copy gets new keys but for those
+/// by which holds and pseudonyms are known, and can't sign as the first machine any more.
+fn new_keys(
+    loaded: &Loaded,
+    old: Option<KeyRing>,
+    why: Why,
+    origin: &str,
+    segment: &str,
+) -> Result<KeyRing, EngineError> {
+    let folder = keys_folder(&loaded.settings.state);
+    let Some(mut keys) = old else {
+        return Ok(KeyRing::create(&folder, loaded.settings.wrap.as_ref(), origin, segment)?);
+    };
+    let signed: Vec<KeyId> = keys.ids()?.into_iter().filter(|id| id.as_str().starts_with("signing-")).collect();
+    keys.begin_log(origin)?;
+    keys.make(Purpose::Log, Some(segment))?;
+    if why == Why::Copied {
+        for purpose in [Purpose::Plan, Purpose::Fingerprint, Purpose::Inflight] {
+            keys.make(purpose, None)?;
+        }
+        for id in &signed {
+            keys.destroy(id)?;
+        }
+    }
+    Ok(keys)
+}
+
+fn first_entries(
+    loaded: &Loaded,
+    keys: &KeyRing,
+    known: &Known,
+    holds: &Holds,
+    why: Why,
+    before: &str,
+    reason: &str,
+) -> Result<Vec<Body>, EngineError> {
+    let state = &loaded.settings.state;
+    let verifier = keys.signer()?.verifier().clone();
+    let by = By { uid: super::who::started_as(), actor: None };
+    let note = Notes::new(state).keep(reason).map_err(io("write a note in", state))?;
+    let (here, bind) = (Machine::look(state), keys.current_mac(Purpose::Fingerprint)?);
+    let (size, root) = known.head.as_ref().map_or((0, Digest([0; 32])), |head| (head.size, head.root));
+    let copied = why == Why::Copied;
+    let mut bodies = vec![
+        Body::Init {
+            origin: verifier.name().to_string(),
+            verifier: verifier.to_string(),
+            machine: here.whole(&bind),
+            machines: here.digests(&bind),
+            heads: Some(SEALED.into()),
+            version: env!("CARGO_PKG_VERSION").into(),
+        },
+        Body::LogContinued {
+            origin: before.to_string(),
+            size,
+            root,
+            why: why.word().into(),
+            left_open: if copied { known.view.open.len() as u64 } else { 0 },
+            by: by.clone(),
+            note,
+        },
+    ];
+    for purpose in Purpose::ALL {
+        let id = keys.current(purpose).map(String::from).unwrap_or_default();
+        bodies.push(Body::KeyChanged { purpose: purpose.word().into(), id, change: "made".into(), proof: None });
+    }
+    bodies.extend(hold_entries(&known.view, holds, &by, note));
+    if !copied {
+        bodies.extend(known.view.open.iter().map(|(batch, open)| Body::BatchIntended {
             batch: batch.clone(),
             run: open.run.clone(),
             rule: open.rule.clone(),
@@ -88,49 +250,74 @@ impl Engine {
             count: open.count - open.have.len() as u64,
             file: open.file,
         }));
-        let mut log = Log::create(log_paths(loaded), signer, &origin, &bodies, &log_key, now)?;
-        log.publish()?;
-        Ok(Continued { before, kept_in, origin, verifier, holds: held, open })
     }
+    Ok(bodies)
 }
 
-/// What the old entries and heads say, as far as they can be read.
-fn last_known(loaded: &Loaded) -> (View, u64, Digest) {
-    let mut view = View::default();
-    if let Ok(all) = entries(&loaded.settings.log, 0) {
-        for (_, entry, _) in all.map_while(Result::ok) {
-            view.apply(&entry);
+/// What the old entries, heads and outside heads say, as far as they can be read.
+fn last_known(loaded: &Loaded) -> Known {
+    let (mut view, mut whole, mut origin) = (View::default(), true, None);
+    match entries(&loaded.settings.log, 0) {
+        Ok(all) => {
+            for read in all {
+                let Ok((_, entry, _)) = read else {
+                    whole = false;
+                    break;
+                };
+                if let Body::Init { origin: name, .. } = &entry.body {
+                    origin = Some(name.clone());
+                }
+                view.apply(&entry);
+            }
         }
+        Err(_) => whole = false,
     }
     let head = heads::tail(&loaded.settings.log).ok().and_then(|tail| tail.newest);
-    let head = head.and_then(|line| heads::Head::from_line(&line).ok());
-    let last = fs::read_to_string(loaded.settings.state.join("last-head")).ok();
-    let last = last.and_then(|note| heads::Head::read(&note).ok());
-    let newest = [head, last].into_iter().flatten().map(|head| head.checkpoint).max_by_key(|head| head.size);
-    newest.map_or((view.clone(), 0, Digest([0; 32])), |head| (view, head.size, head.root))
+    let head = head.and_then(|line| Head::from_line(&line).ok()).map(|(head, _)| head);
+    let paths: Vec<PathBuf> =
+        [loaded.settings.state.join("last-head")].into_iter().chain(loaded.settings.outside.clone()).collect();
+    let others = outside::read(&paths).into_iter().filter_map(|seen| seen.head);
+    let all: Vec<Checkpoint> = head.into_iter().chain(others).map(|head| head.checkpoint).collect();
+    let origin = origin.or_else(|| all.first().map(|head| head.origin.clone()));
+    let of_this = all.into_iter().filter(|head| Some(&head.origin) == origin.as_ref());
+    let head = of_this.max_by_key(|head| head.size);
+    whole &= head.as_ref().is_none_or(|head| head.size <= view.size);
+    Known { view, whole, head, origin }
 }
 
-/// The holds in force; if they do not add up, nothing may be purged until somebody places them again.
-fn carried_holds(view: &View, keys: &KeyRing) -> Result<Holds, EngineError> {
-    let key = match &view.holds_digest {
-        Some((_, id)) => keys.mac(&KeyId::try_from(id.clone())?)?,
-        None => keys.current_mac(Purpose::Holds)?,
+/// The holds in force. Where some may be lost with their key or with entries, a person must say that it goes on without
+/// those; what is known is carried over all the same.
+fn carried_holds(known: &Known, keys: Option<&KeyRing>, without: bool) -> Result<Holds, EngineError> {
+    let view = &known.view;
+    let none = || Holds::new(MacKey::new(&[0; 32]));
+    let key = match (&view.holds_digest, keys) {
+        (Some((_, id)), Some(keys)) => keys.mac(&KeyId::try_from(id.clone())?).ok(),
+        (None, Some(keys)) => Some(keys.current_mac(Purpose::Holds)?),
+        (_, None) => None,
     };
-    let mut holds = Holds::new(key);
+    let mut found = key.map_or_else(none, Holds::new);
     for hold in view.holds.values() {
-        holds.add(hold.clone());
+        found.add(hold.clone());
     }
-    match &view.holds_digest {
-        Some((digest, _)) if holds.digest() != *digest => {
-            Err(EngineError::Holds("the old log's entries do not add up to its newest digest".into()))
-        }
-        _ => Ok(holds),
+    let adds_up = match (&view.holds_digest, keys) {
+        (Some((digest, _)), Some(_)) => found.digest() == *digest,
+        (Some(_), None) => view.holds.is_empty(),
+        (None, _) => true,
+    };
+    match (adds_up, known.whole, without) {
+        (true, true, _) | (true, false, true) => Ok(if view.holds.is_empty() { none() } else { found }),
+        (false, _, true) => Ok(none()),
+        (true, false, false) => Err(EngineError::HoldsLost("holds in entries that are missing, if there were any,")),
+        (false, _, false) => Err(EngineError::HoldsLost("the holds")),
     }
 }
 
 /// One entry per hold; each names the digest of the set as it stands after it.
 fn hold_entries(view: &View, holds: &Holds, by: &By, note: Digest) -> Vec<Body> {
     let Some((_, hold_key)) = &view.holds_digest else { return Vec::new() };
+    if holds.iter().next().is_none() {
+        return Vec::new();
+    }
     let mut so_far = holds.clone();
     for hold in view.holds.values() {
         so_far.release(&hold.id);
@@ -156,7 +343,7 @@ fn hold_entries(view: &View, holds: &Holds, by: &By, note: Digest) -> Vec<Body> 
 }
 
 /// A free name beside the log's folder.
-fn aside(log: &std::path::Path) -> PathBuf {
+fn aside(log: &Path) -> PathBuf {
     let name = |n: u32| {
         let mut name = log.file_name().unwrap_or_default().to_os_string();
         name.push(format!(".ended-{n}"));

@@ -11,6 +11,7 @@ use crate::domain::hold::{Hold, Holds};
 use crate::domain::id::{ActorId, HoldId, RuleId, SystemId};
 use crate::random;
 use crate::state::keys::{KeyId, Purpose};
+use crate::state::lock::HoldsLock;
 
 /// A hold that somebody wants.
 #[derive(Debug, Clone)]
@@ -55,6 +56,7 @@ impl Engine {
 
     /// Places a hold.
     pub fn place_hold(&mut self, wish: HoldWish) -> Result<HoldId, EngineError> {
+        let _lock = self.lock_holds()?;
         self.refresh_holds()?;
         let hold = Hold {
             id: HoldId::from_random(random::bytes()),
@@ -73,6 +75,7 @@ impl Engine {
 
     /// Releases a hold.
     pub fn release_hold(&mut self, id: &HoldId, reason: &str) -> Result<(), EngineError> {
+        let _lock = self.lock_holds()?;
         self.refresh_holds()?;
         let hold = self.holds.iter().find(|hold| hold.id == *id).cloned();
         let hold = hold.ok_or_else(|| {
@@ -81,6 +84,12 @@ impl Engine {
         let mut after = self.holds.clone();
         after.release(id);
         self.record_hold(&hold, "released", &after, reason)
+    }
+
+    fn lock_holds(&self) -> Result<HoldsLock, EngineError> {
+        let state = &self.loaded.settings.state;
+        let failed = |cause| EngineError::Io { doing: "take the lock of holds in", path: state.clone(), cause };
+        HoldsLock::take(state).map_err(failed)
     }
 
     fn record_hold(&mut self, hold: &Hold, change: &str, after: &Holds, reason: &str) -> Result<(), EngineError> {

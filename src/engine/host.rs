@@ -1,23 +1,24 @@
 //! Opening what is on this host: state folder, keys, log; and making it, once.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::view::View;
 use super::{Engine, EngineError, Keys, view_cache, who};
-use crate::audit::entry::{Body, By, segment_of};
+use crate::audit::entry::{Body, By, SEALED, segment_of};
 use crate::audit::fault::LogFault;
+use crate::audit::journal::FOLDER as JOURNAL;
 use crate::audit::log::{Log, LogPaths};
 use crate::audit::read::entries;
 use crate::config::Loaded;
-use crate::domain::digest::{Digest, MacKey};
+use crate::domain::digest::MacKey;
 use crate::domain::hold::Holds;
-use crate::durable;
 use crate::state::inflight::InFlightFolder;
 use crate::state::keys::{KeyFault, KeyRing, Purpose};
 use crate::state::lock::RunLock;
+use crate::state::machine::Machine;
 use crate::state::notes::Notes;
+use crate::{codes, durable};
 
 /// Rules that one entry names.
 const RULES_IN_AN_ENTRY: usize = 200;
@@ -35,13 +36,15 @@ impl Engine {
     /// Opens log and keys to work with. Where there is no log yet, everything is a preview.
     pub fn open(loaded: Loaded) -> Result<Self, EngineError> {
         let state = loaded.settings.state.clone();
-        if !state.exists() {
-            return Ok(Self::preview(loaded));
+        if state.exists() {
+            who::be_owner(&loaded)?;
         }
-        who::be_owner(&loaded)?;
         if !keys_folder(&state).exists() {
-            return Ok(Self::preview(loaded));
+            // A log without its keys is no beginning.
+            let orphan = loaded.settings.log.join(JOURNAL).is_dir();
+            return if orphan { Err(KeyFault::Missing(keys_folder(&state)).into()) } else { Ok(Self::preview(loaded)) };
         }
+        let seen = Self::seen_outside(&loaded);
         let mut keys = KeyRing::open(&keys_folder(&state), loaded.settings.wrap.as_ref())?;
         let log = Log::open(log_paths(&loaded), keys.signers()?)?;
         keys.settle_signer(log.verifier())?;
@@ -52,6 +55,7 @@ impl Engine {
         engine.view = view;
         tracing::debug!(entries = engine.kept_view, "the kept view");
         engine.catch_up()?;
+        engine.look_for_doubt(&seen)?;
         engine.keep_view();
         engine.refresh_holds()?;
         Ok(engine)
@@ -76,6 +80,7 @@ impl Engine {
             notes: Notes::new(&state),
             inflight: InFlightFolder::new(&state),
             trouble: None,
+            doubt: None,
             systems: BTreeMap::new(),
         }
     }
@@ -95,7 +100,9 @@ impl Engine {
         let now = crate::now::now();
         let keys = match KeyRing::open(&keys_folder(state), wrap) {
             Ok(keys) => keys,
-            Err(KeyFault::Missing(_)) => {
+            Err(KeyFault::Missing(_))
+                if !paths.folder.join(JOURNAL).is_dir() && !keys_folder(state).join("current.json").exists() =>
+            {
                 let origin = loaded.settings.origin.clone();
                 let origin = origin.unwrap_or_else(|| default_origin(&loaded.policy.controller));
                 KeyRing::create(&keys_folder(state), wrap, &origin, &segment_of(now))?
@@ -104,15 +111,24 @@ impl Engine {
         };
         match Log::open(paths.clone(), keys.signers()?) {
             Ok(_) => return Ok(Initialised::AlreadyThere),
+            Err(LogFault::Missing(folder)) if has_lived(state) => {
+                let text = "the state folder knows of a log, and it is not there: put it back, or begin a successor with \
+                            `bewaard log continue --lost-head --reason \"...\"`";
+                let (code, text) = (codes::LOG_MISSING, text.to_string());
+                return Err(LogFault::Broken { code, file: folder, text }.into());
+            }
             Err(LogFault::Missing(_)) => {}
             Err(error) => return Err(error.into()),
         }
         let signer = keys.signer()?;
         let verifier = signer.verifier().clone();
+        let (here, bind) = (Machine::look(state), keys.current_mac(Purpose::Fingerprint)?);
         let mut bodies = vec![Body::Init {
             origin: verifier.name().to_string(),
             verifier: verifier.to_string(),
-            machine: machine(&keys)?,
+            machine: here.whole(&bind),
+            machines: here.digests(&bind),
+            heads: Some(SEALED.into()),
             version: env!("CARGO_PKG_VERSION").into(),
         }];
         for purpose in Purpose::ALL {
@@ -152,7 +168,8 @@ impl Engine {
     /// Says which policy is in force, when it is another than before.
     pub fn note_policy(&mut self) -> Result<(), EngineError> {
         let digest = self.loaded.policy.digest;
-        if self.log.is_none() || self.view.policy == Some(digest) || self.time_doubt().is_some() {
+        let in_doubt = self.doubt.is_some() || self.time_doubt().is_some();
+        if self.log.is_none() || self.view.policy == Some(digest) || in_doubt {
             return Ok(());
         }
         let mut rules = Vec::new();
@@ -192,14 +209,9 @@ pub(super) fn default_origin(controller: &str) -> String {
     format!("bewaard.invalid/{}-{unique}", slug.join("-"))
 }
 
-/// The keyed digest of the machine: machine-id, host name, product UUID where we may read it.
-pub(super) fn machine(keys: &KeyRing) -> Result<Digest, EngineError> {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let text = [
-        read("/etc/machine-id"),
-        rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        read("/sys/class/dmi/id/product_uuid"),
-    ]
-    .join("\n");
-    Ok(keys.current_mac(Purpose::Fingerprint)?.mac(text.as_bytes()))
+/// Whether a log was written from this state folder: an `init` that was cut off leaves none of these.
+fn has_lived(state: &Path) -> bool {
+    ["last-head", "frontier.json", "plans", "notes", "inflight", "view.cache"]
+        .iter()
+        .any(|name| state.join(name).exists())
 }

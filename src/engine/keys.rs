@@ -9,6 +9,7 @@ impl Engine {
     /// in it. A crash between two steps leaves the old key in force or the new one; the same command then ends it.
     /// Gives the old and the new verifier key.
     pub fn rotate_signing_key(&mut self, reason: &str) -> Result<(String, String), EngineError> {
+        self.sure()?;
         let old = self.log()?.verifier().to_string();
         self.keep_note(reason)?;
         self.ring_mut()?.stage_signer()?;

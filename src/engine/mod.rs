@@ -1,9 +1,11 @@
 //! The only meeting place of decision, systems, log and state. CLI and daemon run the same engine.
 
+pub mod adopt;
 pub mod approve;
 pub mod batch;
 pub mod continuing;
 pub mod decision;
+pub mod doubt;
 pub mod explain;
 pub mod find_purge;
 mod findings;
@@ -64,6 +66,7 @@ pub struct Engine {
     notes: Notes,
     inflight: InFlightFolder,
     trouble: Option<String>,
+    doubt: Option<doubt::Doubt>,
     systems: BTreeMap<SystemId, Arc<dyn Connector>>,
 }
 
@@ -127,6 +130,9 @@ pub enum EngineError {
     /// Everything is paused.
     #[error("purging is paused: `bewaard resume --reason TEXT` ends it")]
     Paused,
+    /// Doubt about the log: nothing is written and nothing is purged.
+    #[error("{}: {}", .0.text, .0.ways())]
+    Doubt(doubt::Doubt),
     /// Doubt about time: nothing is purged.
     #[error("doubt about the time: {0}")]
     Time(String),
@@ -142,6 +148,9 @@ pub enum EngineError {
     /// The holds can't be known, so nothing may be erased.
     #[error("the holds can't be rebuilt from the log: {0}")]
     Holds(String),
+    /// The holds can't be carried over to a successor log.
+    #[error("{0} of the old log can't be carried over: their key or their entries are lost")]
+    HoldsLost(&'static str),
     /// Something did not serialise: a fault of this program.
     #[error("a value could not be written as JSON")]
     Json(#[from] serde_json::Error),
@@ -157,6 +166,8 @@ impl EngineError {
             Self::Read(ReadFault::Io { .. }) => Some(codes::LOG_UNREADABLE),
             Self::Connect(error) if error.unreachable => Some(codes::UNREACHABLE),
             Self::Time(_) => Some(codes::TIME_DOUBT),
+            Self::Doubt(doubt) => Some(doubt.code),
+            Self::HoldsLost(_) => Some(codes::HOLDS_LOST),
             _ => None,
         }
     }
@@ -252,6 +263,7 @@ impl Engine {
     /// Writes entries and signs a head over them; on the disk when this returns.
     pub fn record(&mut self, bodies: &[Body]) -> Result<(), EngineError> {
         self.trust_clock_for(bodies)?;
+        self.sure()?;
         let key = self.log_key_id()?;
         self.log()?.commit(bodies, &key, crate::now::now())?;
         self.catch_up()
@@ -260,6 +272,7 @@ impl Engine {
     /// Writes entries without a head of their own; on the disk when this returns.
     pub fn record_unsealed(&mut self, bodies: &[Body]) -> Result<(), EngineError> {
         self.trust_clock_for(bodies)?;
+        self.sure()?;
         let key = self.log_key_id()?;
         self.log()?.append(bodies, &key, crate::now::now())?;
         self.catch_up()
@@ -267,7 +280,22 @@ impl Engine {
 
     /// Publishes tiles, checkpoint and outside heads.
     pub fn publish(&mut self) -> Result<(), EngineError> {
-        match self.log()?.publish() {
+        if self.doubt.is_some() {
+            return Ok(());
+        }
+        let published = self.log()?.publish();
+        self.published(published)
+    }
+
+    /// Makes everything that is published anew, and publishes.
+    pub fn republish(&mut self) -> Result<(), EngineError> {
+        self.sure()?;
+        let published = self.log()?.republish();
+        self.published(published)
+    }
+
+    fn published(&mut self, published: Result<(), LogFault>) -> Result<(), EngineError> {
+        match published {
             // The log itself is whole, and what was purged is in it: this is told, and the work goes on.
             Err(fault @ LogFault::Outside { .. }) => self.trouble = Some(fault.to_string()),
             published => published?,
@@ -283,6 +311,7 @@ impl Engine {
 
     /// The id of the commitment key of the present quarter; a new quarter gets a new key, and an entry that says so.
     pub fn log_key_id(&mut self) -> Result<String, EngineError> {
+        self.sure()?;
         let now = crate::now::now();
         let segment = self.log()?.segment(now);
         if let Some(id) = self.ring()?.current(Purpose::Log).filter(|id| id.segment() == Some(&segment)) {

@@ -71,7 +71,8 @@ impl Engine {
         let decided = decision(&policy_part(&self.loaded.policy, rule)?, &schema);
 
         let at = Moment { today: wish.at.unwrap_or(moment.today), ..moment };
-        let preview = wish.look || wish.at.is_some() || self.log.is_none() || self.time_doubt().is_some();
+        let in_doubt = self.doubt.is_some() || self.time_doubt().is_some();
+        let preview = wish.look || wish.at.is_some() || self.log.is_none() || in_doubt;
         let key = self.mac_key(Purpose::Plan)?;
         let scratch = self.scratch()?;
         let collection = rule.selection.collection();

@@ -146,6 +146,7 @@ impl Engine {
         if self.heed_pause(progress)? {
             return Err(EngineError::Paused);
         }
+        self.ask_outside()?;
         let connector = self.system(&rule.system)?;
         let now = self.trusted_now(connector.as_ref()).await?;
         self.refresh_holds()?;

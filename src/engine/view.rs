@@ -69,6 +69,10 @@ pub struct View {
     pub policy: Option<Digest>,
     /// The verifier key in force.
     pub verifier: String,
+    /// The keyed digest of the machine that the log is bound to.
+    pub machine: Option<Digest>,
+    /// One for each part of it; a log of the first form has none.
+    pub machines: BTreeMap<String, Digest>,
 }
 
 /// The first bite of a rule whose gate was opened for a new decision.
@@ -168,7 +172,11 @@ impl View {
         self.last = Some(self.last.map_or(entry.time, |last| last.max(entry.time)));
         self.segment.clone_from(&entry.segment);
         match &entry.body {
-            Body::Init { verifier, .. } => self.verifier.clone_from(verifier),
+            Body::Init { verifier, machine, machines, .. } => {
+                self.verifier.clone_from(verifier);
+                self.bind(*machine, machines);
+            }
+            Body::Adopted { machine, machines, .. } => self.bind(*machine, machines),
             Body::KeyChanged { purpose, id, change, .. } if purpose == "signing" && change == "replaced" => {
                 self.verifier.clone_from(id);
             }
@@ -192,6 +200,11 @@ impl View {
             }
             _ => {}
         }
+    }
+
+    fn bind(&mut self, machine: Digest, machines: &BTreeMap<String, Digest>) {
+        self.machine = Some(machine);
+        self.machines.clone_from(machines);
     }
 
     fn apply_plan(&mut self, entry: &Entry) {

@@ -1,4 +1,4 @@
-//! The run lock: one process purges and recovers; who comes second is told so (exit code 75).
+//! The run lock: one process purges and recovers; who comes second is told so (exit code 75). And the lock of holds.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -21,6 +21,21 @@ impl RunLock {
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Held while a hold is placed or released: its entry names the digest of all holds, so nobody else may change one
+/// between the reading and the writing.
+#[derive(Debug)]
+pub struct HoldsLock(#[expect(dead_code, reason = "the lock lives as long as the open file")] File);
+
+impl HoldsLock {
+    /// Waits for the lock.
+    pub fn take(state: &Path) -> io::Result<Self> {
+        let path = state.join("holds.lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(Self(file))
     }
 }
 

@@ -9,6 +9,7 @@ mod key_id;
 pub mod keys;
 #[cfg(feature = "systems")]
 pub mod lock;
+pub mod machine;
 #[cfg(feature = "systems")]
 pub mod notes;
 #[cfg(feature = "systems")]

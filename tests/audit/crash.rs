@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use super::support::{KEY, ORIGIN, Place, batch, time};
 
 /// Every point that this work passes.
-const POINTS: [&str; 24] = [
+const POINTS: [&str; 25] = [
     "keys-current",
     "create-place",
     "create-last-head",
@@ -35,7 +35,8 @@ const POINTS: [&str; 24] = [
     "publish-outside",
     "publish-tidy#2",
     "publish-tiles-done#2",
-    "append-write#4",
+    "segment-begin",
+    "segment-begun",
     "key-made",
     "key-staged",
     "key-settle",
@@ -57,7 +58,14 @@ fn begin(root: &Path) -> (KeyRing, Log) {
     let keys = root.join("keys");
     let mut ring = KeyRing::create(&keys, None, ORIGIN, "2026-Q4").or_else(|_| KeyRing::open(&keys, None)).unwrap();
     let verifier = ring.signer().unwrap().verifier().to_string();
-    let init = Body::Init { origin: ORIGIN.into(), verifier, machine: Digest([1; 32]), version: "0.1.0".into() };
+    let init = Body::Init {
+        origin: ORIGIN.into(),
+        verifier,
+        machine: Digest([1; 32]),
+        machines: std::collections::BTreeMap::new(),
+        heads: Some("sealed".into()),
+        version: "0.1.0".into(),
+    };
     let created = Log::create(paths(root), ring.signers().unwrap(), ORIGIN, &[init], KEY, time());
     let log = created.or_else(|_| Log::open(paths(root), ring.signers().unwrap())).unwrap();
     ring.settle_signer(log.verifier()).unwrap();

@@ -29,11 +29,23 @@ pub(super) fn time() -> DateTime<Utc> {
     "2026-11-23T02:30:00Z".parse().unwrap()
 }
 
+/// The first entry of a log of today's form.
 pub(super) fn init() -> Body {
+    let mut init = first_init();
+    if let Body::Init { heads, .. } = &mut init {
+        *heads = Some("sealed".into());
+    }
+    init
+}
+
+/// The first entry of a log of the first form.
+pub(super) fn first_init() -> Body {
     Body::Init {
         origin: ORIGIN.into(),
         verifier: signer().verifier().to_string(),
         machine: Digest([1; 32]),
+        machines: std::collections::BTreeMap::new(),
+        heads: None,
         version: "0.1.0".into(),
     }
 }

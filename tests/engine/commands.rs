@@ -33,7 +33,7 @@ fn plan_id(bench: &Bench) -> String {
 }
 
 /// Every command that ends without standard input, and the subcommands of those that have them.
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 29] = [
     &["demo"],
     &["init"],
     &["check"],
@@ -60,6 +60,7 @@ const COMMANDS: [&[&str]; 28] = [
     &["log", "continue"],
     &["key", "show"],
     &["key", "rotate"],
+    &["adopt"],
     &["generate"],
     &["explain"],
 ];

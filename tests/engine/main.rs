@@ -12,6 +12,7 @@ mod crash;
 mod demo;
 mod forged;
 mod hostile;
+mod log;
 mod pause;
 mod purge;
 

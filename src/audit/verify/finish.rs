@@ -1,12 +1,11 @@
 //! The end of the pass: what is published, which keys are trusted, what outside heads say.
 
-use std::fs;
-
 use super::heads::{self, HeadLine, HeadLines, KeyChain};
 use super::pass::{Outside, Pass, read_note};
 use super::{Keys, Report, plural, walk};
 use crate::audit::entry::Body;
 use crate::audit::note::VerifierKey;
+use crate::audit::regular;
 use crate::codes;
 
 impl Pass<'_> {
@@ -15,14 +14,20 @@ impl Pass<'_> {
         let lines = self.frontier.size();
         let sealed = self.newest.as_ref().map_or(0, |newest| newest.size);
         if let Some(head) = &self.next {
-            let text =
-                format!("the journal ends after {lines} entries, and {} were signed: it was cut", head.checkpoint.size);
+            let text = format!(
+                "the journal ends after {lines} entries, and {} were signed: it was cut",
+                head.signed.checkpoint.size
+            );
             self.faults.add(codes::LOG_CUT, walk::JOURNAL, text);
         } else if self.newest.is_none() {
             self.faults.add(codes::HEADS_DAMAGED, heads::FILE, "there is no signed head, so nothing is sealed");
         } else if lines > sealed {
             let open = plural(lines - sealed, "entry", "entries");
             self.told.push(format!("{open} not yet sealed by a head: nobody has signed for them"));
+        }
+        if self.chain.is_some() && !self.seals {
+            self.told
+                .push("an older form: heads are not sealed to one another, so one removed between is not seen".into());
         }
         self.finish_tiles(lines);
         self.finish_published(sealed);
@@ -62,8 +67,8 @@ impl Pass<'_> {
         let mut now = 0;
         if let Ok(mut heads) = HeadLines::open(self.folder) {
             while let Ok(Some(line)) = heads.read() {
-                if let HeadLine::Head(_, checkpoint) = line {
-                    now = checkpoint.size;
+                if let HeadLine::Head(signed) = line {
+                    now = signed.checkpoint.size;
                 }
             }
         }
@@ -79,7 +84,7 @@ impl Pass<'_> {
 
     /// The published checkpoint must be one of the heads, and its tiles must be there.
     fn finish_published(&mut self, sealed: u64) {
-        let there = self.folder.join(walk::CHECKPOINT).exists();
+        let there = self.folder.join(walk::CHECKPOINT).symlink_metadata().is_ok();
         match (&self.published, self.published_size) {
             (Some(_), Some(size)) if size > sealed => {
                 let text = format!("{size} entries were published, and only {sealed} are sealed: the log was cut");
@@ -88,13 +93,16 @@ impl Pass<'_> {
             (Some(_), _) => {
                 self.faults.add(codes::CHECKPOINT_DAMAGED, walk::CHECKPOINT, "is none of the log's signed heads");
             }
-            (None, None) if !there => self.told.push("nothing is published yet: there is no checkpoint".into()),
+            (None, None) if !there => {
+                let text = "is not there: every log has one from its first entry on";
+                self.faults.add(codes::CHECKPOINT_MISSING, walk::CHECKPOINT, text);
+            }
             (None, Some(size)) if size < sealed => {
                 self.told.push(format!("published up to {} of {sealed} entries", plural(size, "entry", "entries")));
             }
             (None, _) => {}
         }
-        let now = fs::read(self.folder.join(walk::CHECKPOINT)).ok();
+        let now = regular::bytes(&self.folder.join(walk::CHECKPOINT)).ok();
         let now_size = now.as_deref().and_then(read_note).map(|(_, checkpoint)| checkpoint.size);
         let published_meanwhile = now_size > self.published_size;
         for path in std::mem::take(&mut self.tiles.missing) {

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
-use crate::audit::note::{BadNote, Checkpoint, Note, VerifierKey, key_change_text};
+use crate::audit::note::{BadNote, Checkpoint, Note, VerifierKey, heads_line_text, key_change_text};
+use crate::audit::regular;
 
 /// The file's name.
 pub(super) const FILE: &str = "heads";
@@ -17,11 +19,30 @@ const MAX_LINE: u64 = 16 * 1024;
 /// A line of `heads`.
 #[derive(Debug)]
 pub(super) enum HeadLine {
-    Head(Box<Note>, Checkpoint),
+    Head(Box<SignedLine>),
     /// Not a head.
     Damaged,
     /// The last line, without an end.
     Torn,
+}
+
+/// A head, and what binds it to the line before it.
+#[derive(Debug)]
+pub(super) struct SignedLine {
+    pub(super) note: Note,
+    pub(super) checkpoint: Checkpoint,
+    /// The signature over this line and the one before, where there is one.
+    pub(super) seal: Option<Vec<u8>>,
+    /// The line before, without its newline.
+    pub(super) before: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    note: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    seal: Option<String>,
 }
 
 /// Reads `heads` as long as it is when this is made: what a writer adds later is not looked at.
@@ -29,13 +50,14 @@ pub(super) enum HeadLine {
 pub(super) struct HeadLines {
     file: io::Take<BufReader<File>>,
     number: u64,
+    before: Vec<u8>,
 }
 
 impl HeadLines {
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        let file = File::open(folder.join(FILE))?;
+        let file = regular::open(&folder.join(FILE))?;
         let length = file.metadata()?.len();
-        Ok(Self { file: BufReader::new(file).take(length), number: 0 })
+        Ok(Self { file: BufReader::new(file).take(length), number: 0, before: Vec::new() })
     }
 
     /// The number of the line read last, from 1.
@@ -51,24 +73,30 @@ impl HeadLines {
         }
         self.number += 1;
         Ok(Some(match line.pop() {
-            Some(b'\n') => read_head(&line).map_or(HeadLine::Damaged, |(note, at)| HeadLine::Head(Box::new(note), at)),
+            Some(b'\n') => {
+                let before = std::mem::replace(&mut self.before, line.clone());
+                read_head(&line, before).map_or(HeadLine::Damaged, |head| HeadLine::Head(Box::new(head)))
+            }
             _ if read == MAX_LINE => HeadLine::Damaged,
             _ => HeadLine::Torn,
         }))
     }
 }
 
-/// A head's line is `{"note":"..."}` with no byte to spare.
-fn read_head(line: &[u8]) -> Option<(Note, Checkpoint)> {
-    let text = line.strip_prefix(b"{\"note\":")?.strip_suffix(b"}")?;
-    let note: String = serde_json::from_slice(text).ok()?;
-    if serde_json::to_vec(&note).ok()? != text {
+/// A head's line is `{"note":"..."}` or `{"note":"...","seal":"..."}`, with no byte to spare.
+fn read_head(line: &[u8], before: Vec<u8>) -> Option<SignedLine> {
+    let fields: Fields = serde_json::from_slice(line).ok()?;
+    if serde_json::to_vec(&fields).ok()? != line {
         return None;
     }
-    let note = Note::read(&note).ok()?;
+    let seal = match &fields.seal {
+        Some(seal) => Some(STANDARD.decode(seal).ok()?),
+        None => None,
+    };
+    let note = Note::read(&fields.note).ok()?;
     let checkpoint = note.checkpoint().ok()?;
     // No extension lines: they would say something that nobody here looks at.
-    (checkpoint.text() == note.text).then_some((note, checkpoint))
+    (checkpoint.text() == note.text).then_some(SignedLine { note, checkpoint, seal, before })
 }
 
 /// Which key signs, from the first on.
@@ -100,6 +128,12 @@ impl KeyChain {
         }
         self.next = Some(new);
         Ok(())
+    }
+
+    /// Whether the key in force signed this line together with the line before it.
+    pub(super) fn is_sealed(&self, line: &SignedLine) -> bool {
+        let (Some(key), Some(seal)) = (self.keys.last(), &line.seal) else { return false };
+        key.verify(heads_line_text(key.name(), &line.before, &line.note.encode()).as_bytes(), seal)
     }
 
     /// Checks a head's signatures: exactly the key in force, and with it the next, where an entry names one.

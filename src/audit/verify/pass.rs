@@ -1,20 +1,20 @@
 //! The one pass over the journal: every entry, every head at its size, every tile as it fills.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::batches::Batches;
-use super::heads::{self, HeadLine, HeadLines, KeyChain};
+use super::heads::{self, HeadLine, HeadLines, KeyChain, SignedLine};
 use super::lines::{LineReader, Say};
 use super::tiles::Tiles;
 use super::walk;
 use super::{Faults, Options, Report};
 use crate::audit::entry::Body;
 use crate::audit::note::{BadNote, Checkpoint, Note, VerifierKey};
+use crate::audit::regular;
 use crate::audit::tile::MAX_ENTRY;
 use crate::audit::tree::{Frontier, leaf_hash};
 use crate::codes;
@@ -25,8 +25,7 @@ const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 /// A head that is still to be reached.
 #[derive(Debug)]
 pub(super) struct NextHead {
-    pub(super) note: Note,
-    pub(super) checkpoint: Checkpoint,
+    pub(super) signed: SignedLine,
     pub(super) line: u64,
 }
 
@@ -53,6 +52,7 @@ pub(super) struct Pass<'a> {
     pub(super) head_count: u64,
     pub(super) newest: Option<Checkpoint>,
     pub(super) altered: bool,
+    pub(super) seals: bool,
     pub(super) sealed_unsigned: bool,
     pub(super) outside: Vec<Outside>,
     pub(super) chain: Option<KeyChain>,
@@ -71,7 +71,7 @@ impl<'a> Pass<'a> {
     /// (the caller did), then the checkpoint, then the heads.
     pub(super) fn new(folder: &'a Path, options: &'a Options) -> Self {
         let mut faults = Faults::default();
-        let published = match fs::read(folder.join(walk::CHECKPOINT)) {
+        let published = match regular::bytes(&folder.join(walk::CHECKPOINT)) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -101,6 +101,7 @@ impl<'a> Pass<'a> {
             head_count: 0,
             newest: None,
             altered: false,
+            seals: false,
             sealed_unsigned: false,
             outside: Vec::new(),
             chain: None,
@@ -148,14 +149,14 @@ impl<'a> Pass<'a> {
             let line = heads.read();
             let number = heads.number();
             match line {
-                Ok(Some(HeadLine::Head(note, checkpoint))) => {
-                    let grows = self.newest.as_ref().is_none_or(|newest| newest.size < checkpoint.size);
-                    if grows && checkpoint.size > 0 {
-                        self.next = Some(NextHead { note: *note, checkpoint, line: number });
+                Ok(Some(HeadLine::Head(signed))) => {
+                    let size = signed.checkpoint.size;
+                    let grows = self.newest.as_ref().is_none_or(|newest| newest.size < size);
+                    if grows && size > 0 {
+                        self.next = Some(NextHead { signed: *signed, line: number });
                         return;
                     }
-                    let text =
-                        format!("line {number} is a head of {} entries after one of as many or more", checkpoint.size);
+                    let text = format!("line {number} is a head of {size} entries after one of as many or more");
                     self.faults.add(codes::HEADS_DAMAGED, heads::FILE, text);
                 }
                 Ok(Some(HeadLine::Damaged)) => {
@@ -172,9 +173,12 @@ impl<'a> Pass<'a> {
     }
 
     fn segment(&mut self, file: &str, name: &str, last: bool) -> io::Result<()> {
-        let mut input = BufReader::with_capacity(256 * 1024, File::open(self.folder.join(file))?);
+        let mut input = BufReader::with_capacity(256 * 1024, regular::open(&self.folder.join(file))?);
         let mut line = Vec::new();
         let most = MAX_ENTRY as u64 + 1;
+        if input.fill_buf()?.is_empty() {
+            self.faults.add(codes::FOREIGN_FILE, file, "is empty: no writer leaves an empty file in the journal");
+        }
         loop {
             line.clear();
             let read = input.by_ref().take(most).read_until(b'\n', &mut line)?;
@@ -260,8 +264,11 @@ impl<'a> Pass<'a> {
     /// Init names the first key, KeyChanged each later one.
     fn keys(&mut self, file: &str, index: u64, body: &Body) {
         match body {
-            Body::Init { origin, verifier, .. } if index == 0 => match VerifierKey::parse(verifier) {
-                Ok(key) if key.name() == origin => self.chain = Some(KeyChain::new(key)),
+            Body::Init { origin, verifier, heads, .. } if index == 0 => match VerifierKey::parse(verifier) {
+                Ok(key) if key.name() == origin => {
+                    self.seals = heads.is_some();
+                    self.chain = Some(KeyChain::new(key));
+                }
                 Ok(_) => self.faults.add(codes::LOG_KEY, file, "the first entry's key bears another name than the log"),
                 Err(bad) => self.faults.add(codes::KEY_DAMAGED, file, format!("the first entry's key is {bad}")),
             },
@@ -285,10 +292,10 @@ impl<'a> Pass<'a> {
     fn reach(&mut self) {
         self.compare_outside();
         let size = self.frontier.size();
-        while let Some(head) = self.next.take_if(|head| head.checkpoint.size <= size) {
+        while let Some(head) = self.next.take_if(|head| head.signed.checkpoint.size <= size) {
             self.head(&head);
             self.head_count += 1;
-            self.newest = Some(head.checkpoint);
+            self.newest = Some(head.signed.checkpoint);
             self.next_head();
         }
     }
@@ -301,7 +308,8 @@ impl<'a> Pass<'a> {
     }
 
     fn head(&mut self, head: &NextHead) {
-        let NextHead { note, checkpoint, line } = head;
+        let NextHead { signed, line } = head;
+        let (note, checkpoint) = (&signed.note, &signed.checkpoint);
         let size = checkpoint.size;
         if self.published.as_deref() == Some(note.encode().as_bytes()) {
             self.published = None;
@@ -331,6 +339,10 @@ impl<'a> Pass<'a> {
             let text = format!("line {line} is a head of another log, `{}`", checkpoint.origin);
             return self.faults.add(codes::HEADS_DAMAGED, heads::FILE, text);
         }
+        if signed.seal.is_some() != self.seals || (self.seals && !chain.is_sealed(signed)) {
+            let text = format!("line {line} is not sealed to the line before it: one was removed, added or altered");
+            self.faults.add(codes::HEADS_DAMAGED, heads::FILE, text);
+        }
         match chain.check(note) {
             Ok(()) => {}
             Err(BadNote::UnknownKey) => {
@@ -350,7 +362,5 @@ pub(super) fn read_note(bytes: &[u8]) -> Option<(Note, Checkpoint)> {
 
 /// Reads what stands in a file, for [`super::Against`].
 pub(super) fn file_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(64 * 1024).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    regular::short(path)
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Faults;
+use crate::audit::regular;
 use crate::audit::tile::{self, Kind, LEVELS, Tile, WIDTH};
 use crate::codes;
 use crate::domain::digest::Digest;
@@ -81,7 +82,7 @@ impl Tiles {
 
     fn compare(&mut self, tile: &Tile, expected: &[u8], needed: bool, faults: &mut Faults) {
         let path = tile.path();
-        match fs::read(self.folder.join(&path)) {
+        match regular::bytes(&self.folder.join(&path)) {
             Ok(bytes) if bytes == expected => self.spare += u64::from(!needed && tile.width < WIDTH),
             Ok(_) => faults.add(codes::TILE_DAMAGED, path, "the tile is not what the journal gives"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

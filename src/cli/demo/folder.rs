@@ -34,6 +34,7 @@ const FILES: &[&str] = &[
     "crm.db-@",
     "state/append.lock",
     "state/frontier.json",
+    "state/holds.lock",
     "state/last-head",
     "state/pause",
     "state/publish.lock",
