@@ -6,8 +6,12 @@ mod support;
 
 #[path = "contract/harness.rs"]
 mod harness;
+#[path = "contract/hostile.rs"]
+mod hostile;
 #[path = "contract/meddle.rs"]
 mod meddle;
+#[path = "contract/only_servers.rs"]
+mod only_servers;
 #[path = "contract/only_sqlite.rs"]
 mod only_sqlite;
 #[path = "contract/servers.rs"]
@@ -19,12 +23,18 @@ mod suite;
 
 /// One test for each promise, on one engine.
 macro_rules! contract {
-    ($engine:ident, $start:expr, [$($promise:ident),* $(,)?]) => {
+    ($engine:ident, $start:expr, [$($promise:ident),* $(,)?], hostile [$($hostile:ident),* $(,)?]) => {
         mod $engine {
             $(
                 #[tokio::test]
                 async fn $promise() {
                     crate::suite::$promise(&$start.await).await;
+                }
+            )*
+            $(
+                #[tokio::test]
+                async fn $hostile() {
+                    crate::hostile::$hostile(&$start.await).await;
                 }
             )*
         }
@@ -66,6 +76,11 @@ macro_rules! whole_contract {
         errors_and_debug_carry_no_value,
         a_dropped_question_leaves_no_wrong_answer,
         what_the_system_keeps_is_told_without_writing,
+    ], hostile [
+        a_record_whose_key_is_written_otherwise_now_is_not_called_gone,
+        a_record_that_a_trigger_puts_back_is_not_called_erased,
+        tables_that_were_altered_since_they_were_checked_are_refused,
+        a_column_that_others_refer_to_is_not_anonymised,
     ]);)*
     };
 }

@@ -54,6 +54,29 @@ impl Harness for Served {
         }
     }
 
+    async fn caseless(&self) -> &'static str {
+        match self.0.server.kind {
+            Kind::Mariadb => "VARCHAR(20) COLLATE utf8mb4_general_ci",
+            Kind::Postgres => {
+                self.0.admin(
+                    "CREATE COLLATION caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+                );
+                "VARCHAR(20) COLLATE caseless"
+            }
+        }
+    }
+
+    fn after_delete(&self, name: &str, table: &str, statement: &str) -> String {
+        match self.0.server.kind {
+            Kind::Mariadb => format!("CREATE TRIGGER {name} AFTER DELETE ON {table} FOR EACH ROW {statement};"),
+            Kind::Postgres => format!(
+                "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$ BEGIN {statement}; RETURN NULL; END $$; \
+                 CREATE TRIGGER {name} AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {name}();"
+            ),
+        }
+    }
+
     fn typed_dates(&self) -> bool {
         true
     }

@@ -74,6 +74,14 @@ impl Harness for Sqlite {
         "DATETIME"
     }
 
+    async fn caseless(&self) -> &'static str {
+        "VARCHAR(20) COLLATE NOCASE"
+    }
+
+    fn after_delete(&self, name: &str, table: &str, statement: &str) -> String {
+        format!("CREATE TRIGGER {name} AFTER DELETE ON {table} BEGIN {statement}; END;")
+    }
+
     fn typed_dates(&self) -> bool {
         false
     }

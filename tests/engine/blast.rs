@@ -7,6 +7,7 @@ use bewaard::engine::run::{RunEnd, Started};
 use bewaard::engine::survey::Silent;
 
 use crate::bench::{Bench, Said, said};
+use crate::paused::pause;
 
 const RULE: &str = r#"[rule.old]
 system = "shop"
@@ -87,17 +88,32 @@ fn the_schedule_waits_an_hour_after_the_first_bite() {
 #[test]
 fn records_that_come_back_at_the_first_bite_freeze_the_rule() {
     let bench = bench();
-    bench.sql(
-        "create trigger back after delete on customers begin \
-         insert into customers values (old.id, old.name, old.last_login); end",
-    );
+    bench.sql("create table copy as select * from customers");
     bench.approve_all();
-    let run = bench.bewaard(&["run", "--json"]).ends(3).json();
+    // Another program that keeps the same table brings back what it misses.
+    let run = pause(&bench, "after-commit", &["run", "--json"]);
+    bench.sql("insert into customers select * from copy where id not in (select id from customers)");
+    let run = run.go_on().ends(3).json();
     assert_eq!(run["runs"][0]["gate"], "frozen");
     assert_eq!(bench.number("select count(*) from customers"), 40);
     let status = bench.bewaard(&["status"]).ends(0).out;
     assert!(status.starts_with("STOPPED"), "{status}");
     assert!(status.contains("B504"), "{status}");
+    bench.verified();
+}
+
+#[test]
+fn records_that_a_trigger_puts_back_are_refused_and_nothing_goes() {
+    let bench = bench();
+    bench.sql(
+        "create trigger back after delete on customers begin \
+         insert into customers values (old.id, old.name, old.last_login); end",
+    );
+    bench.approve_all();
+    let run = bench.bewaard(&["run", "--json"]).ends(1).json();
+    assert_eq!(run["runs"][0]["erased"], 0, "{run}");
+    assert!(run["runs"][0]["failed"].as_u64().unwrap() > 0, "{run}");
+    assert_eq!(bench.number("select count(*) from customers"), 40);
     bench.verified();
 }
 

@@ -13,6 +13,7 @@ use super::erase::{self, Eraser};
 use super::fault;
 use super::records::Reader;
 use super::resolve::{self, Resolved};
+use super::schema;
 use super::sessions::{Lease, Slot};
 use super::tables;
 use crate::connect::{
@@ -35,7 +36,16 @@ pub struct SqlConnector {
     pub(super) read: Slot,
     write: Slot,
     lock: Slot,
-    cache: Mutex<HashMap<RuleId, (Rule, Arc<Resolved>)>>,
+    cache: Mutex<HashMap<RuleId, Known>>,
+}
+
+/// What is known of a rule in this database.
+struct Known {
+    rule: Rule,
+    /// What it rested on when it was last checked.
+    checked: Option<String>,
+    /// The rule held against the catalogue.
+    resolved: Option<Arc<Resolved>>,
 }
 
 impl std::fmt::Debug for SqlConnector {
@@ -68,14 +78,14 @@ impl SqlConnector {
         self.read.lease(self.engine.as_ref()).await.map_err(self.sql(doing))
     }
 
-    /// The rule held against the catalogue; kept until the next probe.
+    /// The rule held against the catalogue; kept until the next probe. It must be as the last probe found it.
     pub(super) async fn resolved(&self, rule: &Rule, doing: &'static str) -> Result<Arc<Resolved>, ConnectError> {
         let mut cache = self.cache.lock().await;
-        if let Some((known, resolved)) = cache.get(&rule.id)
-            && known == rule
-        {
+        let known = cache.get(&rule.id).filter(|known| known.rule == *rule);
+        if let Some(resolved) = known.and_then(|known| known.resolved.as_ref()) {
             return Ok(Arc::clone(resolved));
         }
+        let checked = known.and_then(|known| known.checked.clone());
         let mut lease = self.reading(doing).await?;
         let tables = tables::gather(self.engine.as_ref(), lease.session(), rule).await.map_err(self.sql(doing))?;
         lease.keep();
@@ -83,13 +93,25 @@ impl SqlConnector {
         let faulty = findings.iter().any(|one| one.severity == Severity::Fault);
         let resolved = resolved.filter(|_| !faulty);
         let resolved = Arc::new(resolved.ok_or_else(|| fault::from_findings(&self.system, doing, &findings))?);
-        cache.insert(rule.id.clone(), (rule.clone(), Arc::clone(&resolved)));
+        if checked.as_ref().is_some_and(|checked| *checked != schema::rests_on(&resolved)) {
+            return Err(fault::own(&self.system, doing, schema::ALTERED.into(), Advice::Fix));
+        }
+        let known = Known { rule: rule.clone(), checked, resolved: Some(Arc::clone(&resolved)) };
+        cache.insert(rule.id.clone(), known);
         Ok(resolved)
     }
 
     /// Forgets what the catalogue said of a rule.
     pub(super) async fn forget(&self, rule: &Rule) {
-        self.cache.lock().await.remove(&rule.id);
+        if let Some(known) = self.cache.lock().await.get_mut(&rule.id) {
+            known.resolved = None;
+        }
+    }
+
+    /// Remembers what a rule rests on: from now on it must stay so.
+    pub(super) async fn checked(&self, rule: &Rule, resolved: Option<&Resolved>) {
+        let known = Known { rule: rule.clone(), checked: resolved.map(schema::rests_on), resolved: None };
+        self.cache.lock().await.insert(rule.id.clone(), known);
     }
 
     pub(super) fn reader<'a>(&'a self, rule: &'a Rule, resolved: &'a Resolved) -> Reader<'a> {

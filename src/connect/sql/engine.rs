@@ -191,6 +191,10 @@ pub trait Dialect: Send + Sync {
     fn key_in(&self, columns: &[(String, &Column)], keys: usize, first: usize) -> String;
     /// `columns > placeholders` in key order, in the form that this engine serves from an index.
     fn key_after(&self, columns: &[(String, &Column)], first: usize) -> String;
+    /// What a SELECT is ordered by for an order that agrees with [`key_after`](Self::key_after).
+    fn order(&self, expression: &str, _column: &Column) -> String {
+        expression.to_string()
+    }
     /// What locks the rows of a SELECT until the end of the transaction; empty where the transaction has them all.
     fn lock(&self) -> &'static str;
     /// A text literal of the policy.

@@ -58,6 +58,8 @@ pub(super) enum Halt {
     Mismatch,
     /// Seen and expected contradict each other: stop the rule.
     Stop(&'static str),
+    /// The tables are no longer those that were checked.
+    Altered(String),
     /// What must be on our own disk before COMMIT is not.
     Watch,
     /// The answer to COMMIT is lost.
@@ -257,12 +259,16 @@ impl<'a> Eraser<'a> {
     async fn within(&self, session: &mut dyn Session, this: Try<'_>) -> Result<Settled, Halt> {
         let mut settled = Settled::new();
         let intent = self.read_and_judge(session, this, &mut settled).await?;
+        if this.commit {
+            self.as_checked(session).await?;
+        }
         let below = self.read_children(session, &intent).await?;
         self.point(this, "after-read");
         let children = self.erase_children(session, &below, &intent).await?;
         self.point(this, "after-children");
         self.look_again(session, &intent).await?;
         self.erase_records(session, &below).await?;
+        self.look_whether_gone(session, &below).await?;
         self.anonymise(session, &intent, &mut settled).await?;
         self.point(this, "after-record");
         for item in &intent.delete {
@@ -328,6 +334,7 @@ impl<'a> Eraser<'a> {
             Halt::Read(fault) => EraseError::NotDone(fault::from_read(self.system, DOING, fault)),
             Halt::Lost(fault) => EraseError::InDoubt(fault::from_sql(self.system, DOING, fault)),
             Halt::Stop(what) => EraseError::NotDone(own(what, Advice::Stop)),
+            Halt::Altered(what) => EraseError::NotDone(own(what, Advice::Fix)),
             Halt::Watch => {
                 EraseError::NotDone(own("what must stand on this host's disk first could not be written", Advice::Fix))
             }

@@ -23,7 +23,10 @@ pub(super) async fn locate(
     reader.lock(session, &keys).await?;
     let records = reader.by_key(session, &keys, false).await?;
     let by_key: HashMap<&Key, &Record> = records.iter().map(|record| (&record.key, record)).collect();
+    // One that the server takes for an item although its key is written otherwise now: then nobody is surely gone.
+    let strangers = records.iter().any(|record| !items.iter().any(|item| item.key == record.key));
     let presence = |item: &Item| match by_key.get(&item.key) {
+        None if strangers => Presence::CannotTell,
         None => Presence::Gone,
         Some(record) => {
             let found = reader.found(record);

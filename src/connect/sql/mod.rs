@@ -21,6 +21,7 @@ mod probe;
 mod records;
 mod relate;
 mod resolve;
+mod schema;
 mod sessions;
 pub mod sqlite;
 mod sqlite_catalogue;

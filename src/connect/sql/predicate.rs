@@ -83,6 +83,11 @@ impl Printer<'_> {
 
     fn literal(&self, literal: &Literal, column: &Column) -> Result<String, Misfit> {
         match (literal, column.class) {
+            // Of one or two digits MariaDB makes a year of this century or the last.
+            (Literal::Number(number), TypeClass::Integer) if column.ty.starts_with("year") => {
+                let year = number == "0" || number.parse::<u16>().is_ok_and(|year| (1901..=2155).contains(&year));
+                year.then(|| number.clone()).ok_or_else(|| kind(column, "a year of four digits, or 0"))
+            }
             (
                 Literal::Number(number),
                 TypeClass::Integer | TypeClass::Decimal | TypeClass::Float | TypeClass::Dynamic,

@@ -1,12 +1,11 @@
 //! `check` against a live database: what a rule needs, and what the database shows of it.
 
-use std::fmt::Write as _;
-
 use super::catalogue::{Column, ForeignKey, OnDelete, Table, TypeClass};
 use super::connector::SqlConnector;
 use super::predicate::null_traps;
 use super::relate::{Node, NodeAction, covers};
 use super::resolve::{self, Faults, Resolved, part_path, since_path};
+use super::schema::facts;
 use super::tables::{self, Tables};
 use crate::codes;
 use crate::connect::{ConnectError, Probe, Severity};
@@ -22,13 +21,13 @@ const BIG: u64 = 50_000;
 impl SqlConnector {
     pub(super) async fn probe_rule(&self, rule: &Rule) -> Result<Probe, ConnectError> {
         let doing = "check a rule";
-        self.forget(rule).await;
         let mut lease = self.reading(doing).await?;
         let session = lease.session();
         let tables = tables::gather(self.engine.as_ref(), session, rule).await.map_err(self.sql(doing))?;
         let server = self.engine.server_findings(session).await.map_err(self.sql(doing))?;
         lease.keep();
         let (resolved, findings) = resolve::resolve(rule, &tables, self.engine.dialect(), self.zone);
+        self.checked(rule, resolved.as_ref()).await;
         let mut faults = Faults { findings };
         faults.findings.extend(server);
         let facts = match &resolved {
@@ -204,6 +203,18 @@ impl Check<'_> {
         }
     }
 
+    /// A column that other rows refer to: the server refuses another value, or carries it on to them.
+    fn referred(&mut self, table: &Table, column: &Column, named: &str, at: &str) {
+        for key in table.referenced_by.iter().filter(|key| key.target_columns.contains(&column.name)) {
+            let text = format!(
+                "rows of `{}` ({}) refer to {named}: the database would not let it change, or change them too, unseen",
+                key.table.name,
+                key.columns.join(", ")
+            );
+            self.faults.fault(codes::FK_CASCADES, at, text, "leave this column as it is, and anonymise the others");
+        }
+    }
+
     fn recipe(&mut self, table: &Table, column: &Column, recipe: &Recipe, at: &str) {
         let named = format!("`{}`.`{}`", table.name.name, column.name);
         if *recipe == Recipe::Null && !column.nullable {
@@ -214,6 +225,7 @@ impl Check<'_> {
             let text = format!("{named} may not be NULL, so a marker would stand in every row already");
             self.faults.fault(codes::NULL_CONFLICT, at, text, "use a column that may be NULL as the marker");
         }
+        self.referred(table, column, &named, at);
         let unique = table.unique.iter().any(|key| key.contains(&column.name));
         let same = matches!(recipe, Recipe::Fixed(_) | Recipe::Truncate(_));
         if unique && same {
@@ -356,48 +368,4 @@ impl Check<'_> {
         }
         debug_assert!(self.tables.get(&table.name).is_some(), "a resolved table was gathered");
     }
-}
-
-/// The live schema that the rule touches, one fact a line, in an order of its own.
-fn facts(resolved: &Resolved) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    let column = |table: &Table, column: &Column, what: &str| {
-        format!("column {} {} {} {what} nullable={}", table.name, column.name, column.ty, column.nullable)
-    };
-    for one in &resolved.key {
-        lines.push(column(&resolved.table, one, "key"));
-    }
-    for one in &resolved.touched {
-        lines.push(column(&resolved.table, one, "written"));
-    }
-    for source in &resolved.sources {
-        let table = source.link.as_ref().map_or(&resolved.table, |link| &link.table);
-        lines.push(column(table, &source.column, "clock"));
-    }
-    for node in &resolved.nodes {
-        for link in node.link.iter().chain(&node.loops) {
-            for one in &link.on {
-                lines.push(column(&link.table, one, "reference"));
-            }
-        }
-        let table = &node.table;
-        let mut fact = |key: &ForeignKey| {
-            let mut line = String::new();
-            let _ = write!(
-                line,
-                "foreign-key {} {} -> {} {} ",
-                key.table,
-                key.columns.join(","),
-                key.target,
-                key.target_columns.join(",")
-            );
-            let _ = write!(line, "{:?}", key.on_delete);
-            lines.push(line);
-        };
-        table.referenced_by.iter().for_each(&mut fact);
-        lines.extend(table.triggers.iter().map(|trigger| format!("trigger {} {trigger}", table.name)));
-    }
-    lines.sort();
-    lines.dedup();
-    lines.join("\n")
 }

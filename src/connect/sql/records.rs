@@ -163,7 +163,8 @@ impl Reader<'_> {
             values.extend(after.0.iter().cloned());
         }
         conditions.extend(due_by.and_then(|day| super::preselect::may_be_due(self, day)));
-        let order: Vec<String> = key.iter().map(|(expression, _)| expression.clone()).collect();
+        let order: Vec<String> =
+            key.iter().map(|(expression, column)| self.dialect.order(expression, column)).collect();
         let text = format!(
             "{}{} ORDER BY {} LIMIT {limit}",
             self.select(identities),

@@ -344,6 +344,20 @@ impl Eraser<'_> {
         self.delete_levels(session, node, 0, &rows).await
     }
 
+    /// A trigger may have put a record back: the count of deleted rows does not tell.
+    pub(super) async fn look_whether_gone(&self, session: &mut dyn Session, below: &Below) -> Result<(), Halt> {
+        let Some(rows) = below.rows.first().filter(|rows| !rows.is_empty()) else { return Ok(()) };
+        let owners: HashMap<&Key, usize> = rows.iter().map(|row| (&row.key, row.owner)).collect();
+        let keys: Vec<&Key> = rows.iter().map(|row| &row.key).collect();
+        let back = self.reader.rows_by_key(session, &keys, false, false).await?;
+        let owners: BTreeSet<usize> = back.iter().filter_map(|record| owners.get(&record.key)).copied().collect();
+        match (back.is_empty(), owners.is_empty()) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Halt::Mismatch),
+            (false, false) => Err(Halt::Again(owners.into_iter().map(|item| (item, Outcome::Failed)).collect())),
+        }
+    }
+
     /// Writes the due fields of each record, several parts in one statement, and reads them again: what is not in
     /// final form then would be found again every night.
     pub(super) async fn anonymise(

@@ -23,8 +23,12 @@ pub(super) async fn table(
     let Some(head) = ask(HEAD).await?.iter().find(exact).cloned() else { return Ok(None) };
     let columns: Vec<Column> = ask(COLUMNS).await?.iter().map(column).collect();
     let (indexes, unique, primary_key) = indexes(&ask(INDEXES).await?);
-    let references = foreign_keys(&ask(REFERENCES).await?);
-    let referenced_by = foreign_keys(&ask(REFERENCED_BY).await?);
+    // Again without regard to case: `t` and `T` may both be there.
+    let with = |at: usize, rows: Vec<Row>| -> Vec<Row> {
+        rows.into_iter().filter(|row| text(row, at) == schema && text(row, at + 1) == name.name).collect()
+    };
+    let references = foreign_keys(&with(1, ask(REFERENCES).await?));
+    let referenced_by = foreign_keys(&with(4, ask(REFERENCED_BY).await?));
     let triggers = ask(TRIGGERS).await?.iter().map(|row| text(row, 0)).collect();
     let kind = text(&head, 2);
     Ok(Some(Table {

@@ -28,6 +28,41 @@ fn is_bit(column: &Column) -> bool {
     column.ty.starts_with("bit")
 }
 
+/// The texts of an ENUM in their order, read from its type as the catalogue writes it; `None` for other types.
+fn members(ty: &str) -> Option<Vec<String>> {
+    let mut rest = ty.strip_prefix("enum('")?.strip_suffix("')")?.chars().peekable();
+    let (mut all, mut one) = (Vec::new(), String::new());
+    while let Some(c) = rest.next() {
+        match (c, rest.peek()) {
+            ('\'', Some('\'')) => {
+                rest.next();
+                one.push('\'');
+            }
+            // The end of one, the comma and the start of the next.
+            ('\'', _) => {
+                all.push(std::mem::take(&mut one));
+                rest.next();
+                rest.next();
+            }
+            ('\\', Some(escaped)) => {
+                one.push(match escaped {
+                    '0' => '\0',
+                    'n' => '\n',
+                    'r' => '\r',
+                    't' => '\t',
+                    'b' => '\u{8}',
+                    'Z' => '\u{1a}',
+                    other => *other,
+                });
+                rest.next();
+            }
+            _ => one.push(c),
+        }
+    }
+    all.push(one);
+    Some(all)
+}
+
 /// The type to cast a decimal to so that nothing of it is rounded away: its whole digits, and all others behind the point.
 fn wide_decimal(column: &Column) -> String {
     let inside = column.ty.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(inside, _)| inside);
@@ -100,13 +135,27 @@ impl Dialect for MariaDialect {
         let alternatives: Vec<String> = (0..columns.len())
             .map(|last| {
                 let parts = columns.iter().take(last + 1).enumerate().map(|(i, (expression, column))| {
-                    let sign = if i == last { ">" } else { "=" };
-                    format!("{expression} {sign} {}", self.bound(first + i, column))
+                    match (i == last, members(&column.ty)) {
+                        (false, _) => format!("{expression} = {}", self.bound(first + i, column)),
+                        // It is ordered by the place of its text in the list, and compared with a text as text.
+                        (true, Some(all)) => {
+                            let all: Vec<String> = all.iter().map(|member| literal(member)).collect();
+                            format!("{expression} > FIELD(CAST(?{}t AS BINARY), {})", first + i, all.join(", "))
+                        }
+                        (true, None) => {
+                            format!("{} > {}", self.order(expression, column), self.bound(first + i, column))
+                        }
+                    }
                 });
                 format!("({})", parts.collect::<Vec<_>>().join(" AND "))
             })
             .collect();
         format!("({})", alternatives.join(" OR "))
+    }
+
+    fn order(&self, expression: &str, column: &Column) -> String {
+        // A SET is ordered by its bits, and compared with a text as text.
+        if column.ty.starts_with("set(") { format!("CONCAT({expression})") } else { expression.to_string() }
     }
 
     fn lock(&self) -> &'static str {
@@ -183,6 +232,16 @@ mod tests {
         assert_eq!(MariaDialect.key_in(&both, 2, 3), "(t.`a`, t.`b`) IN ((?3i, ?4t), (?5i, ?6t))");
         assert_eq!(MariaDialect.key_in(&both[..1], 2, 1), "t.`a` IN (?1i, ?2i)");
         assert_eq!(MariaDialect.key_after(&both, 1), "((t.`a` > ?1i) OR (t.`a` = ?1i AND t.`b` > ?2t))");
+    }
+
+    #[test]
+    fn an_enum_is_walked_in_the_order_of_its_texts() {
+        let texts = members(r"enum('z','it''s','a,b','back\\slash','','é')").unwrap();
+        assert_eq!(texts, ["z", "it's", "a,b", "back\\slash", "", "é"]);
+        assert_eq!(members("varchar(9)"), None);
+        let column = column("e", "enum('z','a')", TypeClass::Other);
+        let after = MariaDialect.key_after(&[("t.`e`".to_string(), &column)], 1);
+        assert_eq!(after, "((t.`e` > FIELD(CAST(?1t AS BINARY), 'z', 'a')))");
     }
 
     #[test]

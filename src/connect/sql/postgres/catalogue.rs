@@ -18,7 +18,12 @@ pub(super) async fn table(
     let oid = head.first().cloned().unwrap_or(Scalar::Null);
     let mut ask = async |text: &str| session.rows(&Statement { text: text.into(), values: vec![oid.clone()] }).await;
     let columns = ask(COLUMNS).await?.iter().map(column).collect();
-    let (indexes, unique, primary_key) = indexes(&ask(INDEXES).await?);
+    let (indexes, mut unique, mut primary_key) = indexes(&ask(INDEXES).await?);
+    if flag(&head, 4) {
+        // Rows of the tables that inherit from it are its rows too, and no key of it holds for them.
+        unique.clear();
+        primary_key.clear();
+    }
     let own = ask(REFERENCES).await?;
     let others = ask(REFERENCED_BY).await?;
     let triggers = ask(TRIGGERS).await?.iter().map(|row| text(row, 0)).collect();
@@ -44,7 +49,8 @@ pub(super) async fn table(
 const HEAD: &str = "SELECT c.oid::text, c.relkind::text, row_security_active(c.oid), \
      CASE WHEN c.relkind = 'p' THEN (SELECT coalesce(sum(greatest(l.reltuples, 0)), 0)::int8 \
      FROM pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = p.relid WHERE p.isleaf) \
-     ELSE greatest(c.reltuples, 0)::int8 END \
+     ELSE greatest(c.reltuples, 0)::int8 END, \
+     c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhparent = c.oid) \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE n.nspname = $1::text AND c.relname = $2::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')";
 

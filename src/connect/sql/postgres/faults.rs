@@ -45,7 +45,10 @@ fn kind(code: &str) -> FaultKind {
         // Also row-level security that would hide rows, under row_security = off.
         "42501" => FaultKind::NoRight,
         "25006" => FaultKind::ReadOnly,
-        "42P01" | "42703" | "42704" | "3D000" | "3F000" | "0A000" => FaultKind::Schema,
+        // Also a column of another type than it had: no operator, no cast.
+        "42P01" | "42703" | "42704" | "42883" | "42804" | "42846" | "42809" | "3D000" | "3F000" | "0A000" => {
+            FaultKind::Schema
+        }
         // Shut down, crashed, idle too long in a transaction, idle too long.
         "57P01" | "57P02" | "25P03" | "57P05" => FaultKind::Lost,
         // Starting or stopping; too many connections.

@@ -1,0 +1,136 @@
+//! What only one of the servers does: orders and names of its own.
+
+use std::collections::BTreeSet;
+
+use bewaard::connect::{Connector, Severity};
+use bewaard::domain::outcome::Outcome;
+use bewaard::domain::predicate::{Comparison, Literal, Predicate};
+use bewaard::domain::rule::Rule;
+
+use super::harness::{Harness, all, clock, due, erase, no_holds, open, outcomes, rule, sql};
+use super::servers::Served;
+use super::support::servers::Kind;
+
+fn old(table: &str) -> Rule {
+    rule(table, vec![clock("seen", None)])
+}
+
+/// Every record once, whatever the size of the pages.
+async fn complete(connector: &dyn Connector, rule: &Rule, count: usize) {
+    for limit in [1, 2, 5, 100] {
+        let found = all(connector, rule, None, limit).await;
+        let keys: BTreeSet<String> = found.iter().map(|one| one.key.show()).collect();
+        assert_eq!((found.len(), keys.len()), (count, count), "pages of {limit}");
+    }
+}
+
+async fn fault(connector: &dyn Connector, rule: &Rule) -> Option<&'static str> {
+    let findings = connector.probe(rule).await.unwrap().findings;
+    findings.iter().find(|one| one.severity == Severity::Fault).map(|one| one.code.id)
+}
+
+#[tokio::test]
+async fn keys_with_an_order_of_their_own_are_walked_whole_on_mariadb() {
+    let harness = Served::start(Kind::Mariadb).await;
+    harness
+        .sql(
+            "CREATE TABLE e (k ENUM('zet','it''s, a','back\\\\slash','A','a','é') COLLATE utf8mb4_bin, id INT, seen DATE, PRIMARY KEY (k, id));
+             INSERT INTO e SELECT 1 + seq MOD 6, seq, '2020-01-01' FROM seq_1_to_24;
+             CREATE TABLE s (k SET('z','a','m'), id INT, seen DATE, PRIMARY KEY (k, id));
+             INSERT INTO s SELECT seq MOD 8, seq, '2020-01-01' FROM seq_1_to_24;
+             CREATE TABLE y (k YEAR, b BIT(3), id INT UNSIGNED, seen DATE, PRIMARY KEY (k, b, id));
+             SET sql_mode = '';
+             INSERT INTO y SELECT IF(seq MOD 3, 1968 + seq, 0), seq MOD 8, 4294967295 - seq, '2020-01-01' FROM seq_1_to_24;",
+        )
+        .await;
+    let connector = open(&harness.system());
+    for table in ["e", "s", "y"] {
+        complete(connector.as_ref(), &old(table), 24).await;
+        let items = due(connector.as_ref(), &old(table), &no_holds()).await;
+        let (some, left) = items.split_at(10);
+        let receipts = erase(connector.as_ref(), &old(table), some, &no_holds()).await.unwrap();
+        assert_eq!(outcomes(&receipts), [Outcome::Erased; 10], "{table}");
+        let still = all(connector.as_ref(), &old(table), None, 3).await;
+        assert!(still.iter().map(|one| &one.key).eq(left.iter().map(|one| &one.key)), "{table}");
+        connector.release().await.unwrap();
+        harness.sql("DROP TABLE bewaard_batch;").await;
+    }
+}
+
+#[tokio::test]
+async fn a_year_is_never_guessed_from_two_digits_on_mariadb() {
+    let harness = Served::start(Kind::Mariadb).await;
+    harness.sql("CREATE TABLE t (id INT PRIMARY KEY, y YEAR, seen DATE); INSERT INTO t VALUES (1, 2005, '2020-01-01'), (2, 1970, '2020-01-01');").await;
+    let connector = open(&harness.system());
+    // MariaDB itself takes `y < 71` for `y < 1971`, and `y = 5` for 2005.
+    for (number, code, found) in [("5", Some("B220"), 0), ("71", Some("B220"), 0), ("1971", None, 1), ("0", None, 0)] {
+        let mut rule = old("t");
+        let with = Literal::Number(number.into());
+        sql(&mut rule).filter = Some(Predicate::Compare { column: "y".into(), op: Comparison::Less, with });
+        assert_eq!(fault(connector.as_ref(), &rule).await, code, "{number}");
+        if code.is_none() {
+            assert_eq!(all(connector.as_ref(), &rule, None, 10).await.len(), found, "{number}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tables_that_differ_in_case_alone_are_not_each_other_on_mariadb() {
+    let harness = Served::start(Kind::Mariadb).await;
+    harness
+        .sql(
+            "CREATE TABLE people (id INT PRIMARY KEY, seen DATE); CREATE TABLE People (id INT PRIMARY KEY, name INT);
+             CREATE TABLE posts (id INT PRIMARY KEY, who INT, FOREIGN KEY (who) REFERENCES People (id));
+             INSERT INTO people VALUES (1, '2020-01-01'); INSERT INTO People VALUES (1, 1); INSERT INTO posts VALUES (1, 1);",
+        )
+        .await;
+    let connector = open(&harness.system());
+    let mut rule = old("people");
+    sql(&mut rule).follow_foreign_keys = true;
+    assert_eq!(fault(connector.as_ref(), &rule).await, None);
+    let items = due(connector.as_ref(), &rule, &no_holds()).await;
+    let receipts = erase(connector.as_ref(), &rule, &items, &no_holds()).await.unwrap();
+    assert_eq!((outcomes(&receipts), receipts[0].children.len()), (vec![Outcome::Erased], 0));
+    assert_eq!(harness.rows("SELECT COUNT(*) FROM posts").await, [["1"]], "they are of the other table");
+    // and a policy that names neither letter for letter is refused
+    assert_eq!(fault(connector.as_ref(), &old("PEOPLE")).await, Some("B202"));
+}
+
+#[tokio::test]
+async fn keys_with_an_order_of_their_own_are_walked_whole_on_postgres() {
+    let harness = Served::start(Kind::Postgres).await;
+    harness
+        .sql(
+            "CREATE TYPE mood AS ENUM ('zet', 'it''s', 'a'); CREATE DOMAIN short AS char(5);
+             CREATE TABLE e (k mood, id int, seen date, PRIMARY KEY (k, id));
+             INSERT INTO e SELECT (enum_range(NULL::mood))[1 + i % 3], i, '2020-01-01' FROM generate_series(1, 24) i;
+             CREATE TABLE c (k short, n numeric, b bit(3), seen date, PRIMARY KEY (k, n, b));
+             INSERT INTO c SELECT chr(97 + i % 3), (i / 4)::numeric / 10, (i % 8)::bit(3), '2020-01-01' FROM generate_series(1, 24) i;",
+        )
+        .await;
+    let connector = open(&harness.system());
+    for table in ["e", "c"] {
+        complete(connector.as_ref(), &old(table), 24).await;
+        let items = due(connector.as_ref(), &old(table), &no_holds()).await;
+        let (some, left) = items.split_at(10);
+        let receipts = erase(connector.as_ref(), &old(table), some, &no_holds()).await.unwrap();
+        assert_eq!(outcomes(&receipts), [Outcome::Erased; 10], "{table}");
+        let still = all(connector.as_ref(), &old(table), None, 3).await;
+        assert!(still.iter().map(|one| &one.key).eq(left.iter().map(|one| &one.key)), "{table}");
+        connector.release().await.unwrap();
+        harness.sql("DROP TABLE bewaard_batch;").await;
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_others_inherit_from_has_no_key_on_postgres() {
+    let harness = Served::start(Kind::Postgres).await;
+    harness
+        .sql(
+            "CREATE TABLE t (id int PRIMARY KEY, seen date); CREATE TABLE heir (extra int) INHERITS (t);
+             INSERT INTO t VALUES (1, '2020-01-01'); INSERT INTO heir VALUES (1, '2020-01-01', 7);",
+        )
+        .await;
+    let connector = open(&harness.system());
+    assert_eq!(fault(connector.as_ref(), &old("t")).await, Some("B205"), "two rows answer to one key");
+}
