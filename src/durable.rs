@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 /// Mode of what only we may read.
@@ -117,6 +117,26 @@ pub fn remove(path: &Path) -> io::Result<()> {
         Err(error) => Err(error),
         Ok(()) => sync_parent(path),
     }
+}
+
+/// Overwrites bytes of a file that is there, in place.
+pub fn overwrite(path: &Path, at: u64, bytes: &[u8]) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.write_all_at(bytes, at)?;
+    file.sync_all()
+}
+
+/// Removes a folder of files and the files in it; one that is not there is as good as removed.
+pub fn remove_folder(path: &Path) -> io::Result<()> {
+    let files = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        files => files?,
+    };
+    for file in files {
+        remove(&file?.path())?;
+    }
+    fs::remove_dir(path)?;
+    sync_parent(path)
 }
 
 /// Makes a folder and those above it; 0700 for what is private.

@@ -62,6 +62,7 @@ fn need(table: &str, delete: bool, update: &[&str]) -> Need {
         table: named(table),
         select: true,
         delete,
+        insert: false,
         update: update.iter().map(ToString::to_string).collect(),
         lock: true,
         at: "rule.old".into(),

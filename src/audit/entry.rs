@@ -14,7 +14,7 @@ use crate::domain::decide::KeepReason;
 use crate::domain::digest::{Digest, MacKey};
 use crate::domain::gate::Limit;
 use crate::domain::id::{ActorId, BatchId, HoldId, PartId, PlanId, RuleId, RunId, SystemId};
-use crate::domain::outcome::{Outcome, Pending, Tally};
+use crate::domain::outcome::{Outcome, Pending, Restored, Tally};
 use crate::domain::rule::Limits;
 
 /// The version of the entry format that this program writes.
@@ -65,6 +65,15 @@ pub enum Method {
     },
 }
 
+/// The quarantine that a run keeps what it takes in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// The id of its key.
+    pub key: String,
+    /// The day on which that key is destroyed.
+    pub until: NaiveDate,
+}
+
 /// What an entry says. The tag is the kind; a kind that this program does not know is [`Body::Unknown`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -102,7 +111,7 @@ pub enum Body {
     },
     /// A key was made, replaced or destroyed.
     KeyChanged {
-        /// `signing`, `log`, `holds`, `plan`, `fingerprint`, `pseudonym`, `inflight`.
+        /// `signing`, `log`, `holds`, `plan`, `fingerprint`, `pseudonym`, `inflight`, `quarantine`.
         purpose: String,
         /// The key's id; of a signing key its verifier key.
         id: String,
@@ -215,6 +224,9 @@ pub enum Body {
         plan: PlanId,
         /// Who started it.
         by: By,
+        /// Where what goes is kept for as long as it may be put back.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        window: Option<Window>,
     },
     /// A batch is about to be erased. Its keys lie sealed in `inflight/`.
     BatchIntended {
@@ -249,6 +261,47 @@ pub enum Body {
         /// For a pending erasure.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         pending: Option<Pending>,
+        /// Whether it was settled after a crash or a lost answer.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        recovered: bool,
+        /// What went is in quarantine until this day, on which its key is destroyed.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        until: Option<NaiveDate>,
+    },
+    /// What a batch took is about to be put back.
+    UndoIntended {
+        /// The undo's own id.
+        undo: BatchId,
+        /// The run.
+        run: RunId,
+        /// The batch that took it.
+        batch: BatchId,
+        /// The rule.
+        rule: RuleId,
+        /// How many (record, part) pairs.
+        count: u64,
+        /// SHA-256 of the file in `undo/`.
+        file: Digest,
+        /// Who.
+        by: By,
+        /// The digest of the reason.
+        note: Digest,
+    },
+    /// What became of one (record, part) that was to be put back.
+    Restored {
+        /// The undo's id.
+        undo: BatchId,
+        /// The rule.
+        rule: RuleId,
+        /// The part.
+        part: PartId,
+        /// The record's commitment under the segment's key.
+        record: Digest,
+        /// What became of it.
+        result: Restored,
+        /// Rows of others that were rewritten with it, have changed since, and were left as they are.
+        #[serde(skip_serializing_if = "is_none", default)]
+        left: u64,
         /// Whether it was settled after a crash or a lost answer.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         recovered: bool,
@@ -438,6 +491,11 @@ pub enum Body {
     Unknown(String),
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// The entry as it stands in the line; `index` is first read by people and `v` by programs.
 #[derive(Serialize, Deserialize)]
 struct Envelope {
@@ -549,7 +607,7 @@ impl Entry {
 
 impl Body {
     /// The kinds of format 1.
-    pub const KINDS: [&'static str; 24] = [
+    pub const KINDS: [&'static str; 26] = [
         "init",
         "adopted",
         "key-changed",
@@ -561,6 +619,8 @@ impl Body {
         "run-started",
         "batch-intended",
         "outcome",
+        "undo-intended",
+        "restored",
         "settled",
         "run-ended",
         "ledger",
@@ -610,6 +670,7 @@ mod tests {
             children: [("orders".to_string(), 3)].into(),
             pending: None,
             recovered: false,
+            until: None,
         });
         let line = outcome.line().unwrap();
         assert_eq!(
@@ -632,6 +693,25 @@ mod tests {
         let line = "{\"index\":1,\"key\":\"k\",\"kind\":\"witnessed\",\"more\":1,\"segment\":\"2027-Q1\",\
                     \"time\":\"2027-01-01T00:00:00Z\",\"v\":2}";
         assert_eq!(Entry::read(line).map(|entry| entry.body), Ok(Body::Unknown("witnessed".into())));
+    }
+
+    #[test]
+    fn the_lines_of_an_undo_are_canonical() {
+        let undo = BatchId::from_random([1; 8]);
+        let (rule, part, record) = (RuleId::new("old").unwrap(), PartId::record(), Digest([7; 32]));
+        let result = Restored::AlreadyThere;
+        let restored = entry(Body::Restored { undo, rule, part, record, result, left: 0, recovered: false });
+        let line = restored.line().unwrap();
+        assert_eq!(
+            line,
+            format!(
+                "{{\"index\":613,\"key\":\"log-1\",\"kind\":\"restored\",\"part\":\"record\",\"record\":\"{}\",\
+                 \"result\":\"already-there\",\"rule\":\"old\",\"segment\":\"2026-Q4\",\
+                 \"time\":\"2026-11-23T02:30:11Z\",\"undo\":\"batch-0101010101010101\",\"v\":1}}",
+                "07".repeat(32)
+            )
+        );
+        assert_eq!(Entry::read(&line), Ok(restored));
     }
 
     #[test]

@@ -32,9 +32,10 @@ impl Log {
     /// Publishes the newest sealed head, here and at each outside target. An outside head that is larger, or that is
     /// no beginning of this log, is never written over.
     pub fn publish(&mut self) -> Result<(), LogFault> {
+        let publishing = lock(&self.paths.side.join("publish.lock"))?;
+        // Only now: who published while we waited for the lock may have published more than we knew.
         drop(self.enter()?);
         let head = self.state.head.clone();
-        let publishing = lock(&self.paths.side.join("publish.lock"))?;
         let folder = self.paths.folder.clone();
         let known = self.known(&head)?;
         let mark = self.paths.side.join(MARK);

@@ -72,6 +72,12 @@ pub(super) enum Command {
     /// Place, release or list holds: what must stay whatever its term
     #[cfg(feature = "systems")]
     Hold(Hold),
+    /// Put back what a run took, for as long as its undo window lasts
+    #[cfg(feature = "systems")]
+    Undo(Undo),
+    /// The facts about a run that was wrong, in the order of a breach notification (GDPR art. 33)
+    #[cfg(feature = "systems")]
+    Incident(Incident),
     /// Say of a batch that nothing could settle whether its records are gone or kept
     #[cfg(feature = "systems")]
     Settle(Settle),
@@ -275,6 +281,42 @@ pub(super) struct Run {
     /// Only these rules (each a [rule.NAME]) instead of all
     #[arg(value_name = "RULE")]
     pub(super) rules: Vec<String>,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Records, children and cleared references come back as they were, each record wholly or not at all. What is newer is\n\
+                  never overwritten. Triggers of the database fire as for any new row. A hold is placed on the records first, so\n\
+                  that no run takes them again before a person has looked: `bewaard hold list`. `bewaard pause` stops other runs.\n\n\
+                  Examples:\n  \
+                    bewaard undo run-5b7c1f2a9d3e4f60 --reason \"wrong rule\"\n  \
+                    bewaard undo run-5b7c1f2a9d3e4f60 --record - --reason \"complaint\" < key.txt"
+)]
+pub(super) struct Undo {
+    /// The run, as `bewaard status` prints it
+    pub(super) run: String,
+    /// Only one record; its key comes from standard input, one part a line: `--record -`
+    #[arg(long, value_name = "-")]
+    pub(super) record: Option<String>,
+    /// Why; kept beside the log, not in it
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+}
+
+#[cfg(feature = "systems")]
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "It reads the log and the policy, asks no system and prints no value. What only a person can say is left open and\n\
+                  marked so. Nothing is sent to anybody.\n\n\
+                  Example: bewaard incident run-5b7c1f2a9d3e4f60 --known-since 2026-11-27T09:30:00+01:00"
+)]
+pub(super) struct Incident {
+    /// The run, as `bewaard status` and `bewaard log show --kind run-started` print it
+    pub(super) run: String,
+    /// Since when it is known (with its offset), from which 72 hours count; now where it is left out
+    #[arg(long, value_name = "DATETIME")]
+    pub(super) known_since: Option<String>,
 }
 
 #[cfg(feature = "systems")]

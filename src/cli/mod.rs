@@ -17,6 +17,8 @@ pub mod demo;
 #[cfg(feature = "systems")]
 mod hold;
 #[cfg(feature = "systems")]
+mod incident;
+#[cfg(feature = "systems")]
 mod init;
 #[cfg(feature = "systems")]
 mod input;
@@ -37,6 +39,8 @@ mod settle;
 #[cfg(feature = "systems")]
 mod status;
 mod test;
+#[cfg(feature = "systems")]
+mod undo;
 
 use std::error::Error;
 use std::io;
@@ -137,9 +141,13 @@ impl From<crate::engine::EngineError> for Failure {
             E::Refused(_) | E::HoldsLost(_) | E::Paused => exit::WAITS,
             E::NoSuch(_) => exit::USAGE,
             E::Stopped => exit::DONE,
-            E::Connect(_) | E::InFlight(_) | E::Io { .. } | E::NotInitialised(_) | E::NotOurs { .. } | E::Json(_) => {
-                exit::FAILED
-            }
+            E::Connect(_)
+            | E::InFlight(_)
+            | E::Quarantine(_)
+            | E::Io { .. }
+            | E::NotInitialised(_)
+            | E::NotOurs { .. }
+            | E::Json(_) => exit::FAILED,
         };
         Self { causes: chain(error.source()), explain: error.code(), ..Self::new(code, error.to_string()) }
     }
@@ -199,7 +207,8 @@ fn dispatch(args: &Args, out: Out) -> Ended {
 
 #[cfg(feature = "systems")]
 fn dispatch_systems(config: &Path, command: &Command, out: Out) -> Ended {
-    let reads_only = matches!(command, Command::Grants(_) | Command::Plan(_) | Command::Status(_));
+    let reads_only =
+        matches!(command, Command::Grants(_) | Command::Plan(_) | Command::Status(_) | Command::Incident(_));
     let out = if reads_only { out } else { out.finishing() };
     match command {
         Command::Demo(wish) => demo::run(wish, out),
@@ -209,6 +218,8 @@ fn dispatch_systems(config: &Path, command: &Command, out: Out) -> Ended {
         Command::Approve(wish) => approve::run(config, wish, out),
         Command::Run(wish) => run::run(config, wish, out),
         Command::Hold(wish) => hold::run(config, wish, out),
+        Command::Undo(wish) => undo::run(config, wish, out),
+        Command::Incident(wish) => incident::run(config, wish, out),
         Command::Settle(wish) => settle::settle(config, wish, out),
         Command::Pause(wish) => pause::pause(config, wish, out),
         Command::Resume(wish) => pause::resume(config, wish, out),

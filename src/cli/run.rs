@@ -11,6 +11,7 @@ use crate::domain::gate::Gate;
 use crate::domain::id::RuleId;
 use crate::domain::outcome::Outcome;
 use crate::domain::rule::Rule;
+use crate::engine::quarantine::Expired;
 use crate::engine::recover::Recovered;
 use crate::engine::run::{RunEnd, RunReport, Started};
 use crate::engine::{Engine, EngineError};
@@ -30,6 +31,8 @@ pub(super) fn run(config: &Path, wish: &Run, out: Out) -> Ended {
         tell_waiting(&engine.escalate(crate::now::now())?, out)?;
         let recovered = engine.recover().await?;
         tell_recovery(&recovered, out)?;
+        let ended = engine.expire_quarantines(crate::now::now()).await?;
+        tell_ended(&ended, out)?;
         let watcher = Watcher::new();
         let (mut told, mut code) = (Vec::new(), exit::DONE);
         for rule in &rules {
@@ -70,9 +73,22 @@ pub(super) fn tell_waiting(waiting: &[(RuleId, u64)], out: Out) -> Result<(), Fa
     Ok(())
 }
 
-fn tell_recovery(recovered: &Recovered, out: Out) -> Result<(), Failure> {
+/// Undo windows that ended: only now is what they kept gone.
+pub(super) fn tell_ended(ended: &[Expired], out: Out) -> Result<(), Failure> {
+    for one in ended {
+        let kept = count(one.kept, "purge", "purges");
+        out.remark(format!("{} can't be undone any more: {kept} kept until {} are gone", one.run, one.until))?;
+    }
+    Ok(())
+}
+
+pub(super) fn tell_recovery(recovered: &Recovered, out: Out) -> Result<(), Failure> {
     for (batch, tally) in &recovered.settled {
         out.remark(format!("settled {batch} of an interrupted run: {}", text::tally(tally)))?;
+    }
+    for (undo, tally) in &recovered.undone {
+        let words: Vec<String> = tally.iter().map(|(word, n)| format!("{} {}", number(*n), word.word())).collect();
+        out.remark(format!("settled the interrupted undo {undo}: {}", words.join(", ")))?;
     }
     for batch in &recovered.beyond {
         out.remark(format!(
@@ -119,6 +135,9 @@ fn tell(
         told.push(run_json(&report));
     } else {
         out.line(run_line(&report))?;
+        for (run, until) in &report.windows {
+            out.line(format!("  in quarantine until {until}, not gone before:  bewaard undo {run} --reason \"...\""))?;
+        }
         if report.how == RunEnd::Waiting || matches!(report.gate, Gate::Frozen { .. }) {
             out.line(format!("  {}", text::gate_line(&report.plan, &report.gate)))?;
         }
@@ -167,6 +186,9 @@ fn run_line(report: &RunReport) -> String {
 
 fn run_json(report: &RunReport) -> serde_json::Value {
     let (gate, limits) = gate_words(&report.gate);
+    let windows = report.windows.iter();
+    let windows: Vec<_> =
+        windows.map(|(run, until)| serde_json::json!({ "run": run.as_str(), "until": until })).collect();
     let mut value = serde_json::json!({
         "rule": report.plan.rule.as_str(),
         "system": report.plan.system.as_str(),
@@ -178,6 +200,7 @@ fn run_json(report: &RunReport) -> serde_json::Value {
         "due": report.plan.survey.due,
         "left": report.left,
         "error": report.failure.as_ref().map(ToString::to_string),
+        "windows": windows,
     });
     if let Some(all) = value.as_object_mut() {
         for (word, n) in json::tally(&report.tally) {

@@ -140,6 +140,13 @@ fn tell(found: &Ledger, headline: &Headline, out: Out) -> Result<(), Failure> {
     for (code, n) in &found.findings {
         out.line(format!("{} {code}: `bewaard explain {code}`", count(*n, "open finding", "open findings")))?;
     }
+    for (run, window) in &found.windows {
+        let kept = count(window.kept, "purge", "purges");
+        out.line(format!(
+            "{}: {kept} in quarantine until {}, not gone before:  bewaard undo {run} --reason \"...\"",
+            window.rule, window.until
+        ))?;
+    }
     for batch in &found.unsettled {
         out.line(format!("to settle: bewaard settle {batch} --as gone|kept --reason \"...\""))?;
     }
@@ -168,6 +175,10 @@ fn status_json(engine: &Engine, found: &Ledger, headline: &Headline) -> serde_js
             })
         })
         .collect();
+    let windows = found.windows.iter().map(|(run, window)| {
+        serde_json::json!({ "run": run.as_str(), "rule": window.rule.as_str(), "until": window.until, "kept": window.kept })
+    });
+    let windows: Vec<_> = windows.collect();
     let days = match headline {
         Headline::Overdue { days, .. } => Some(*days),
         Headline::Green | Headline::Undecided(_) => Some(0),
@@ -177,6 +188,7 @@ fn status_json(engine: &Engine, found: &Ledger, headline: &Headline) -> serde_js
         "schema": SCHEMA, "headline": sentence(headline), "state": headline_word(headline), "oldest_days": days,
         "day": found.today.to_string(), "rules": rules, "paused": found.paused,
         "holds": found.holds.0, "holds_past_review": found.holds.1, "findings": found.findings,
+        "windows": windows,
         "unsettled": found.unsettled.iter().map(BatchId::as_str).collect::<Vec<_>>(), "log": engine.loaded.settings.log,
     })
 }

@@ -12,7 +12,7 @@ use crate::codes::Code;
 use crate::domain::decide::{Fingerprint, Found, Moment};
 use crate::domain::digest::MacKey;
 use crate::domain::id::{BatchId, RuleId, SystemId};
-use crate::domain::outcome::{Outcome, Receipt};
+use crate::domain::outcome::{Outcome, Receipt, Restored};
 use crate::domain::rule::Rule;
 use crate::domain::trace::{TraceKind, Until};
 use crate::domain::value::Key;
@@ -35,6 +35,10 @@ use crate::domain::value::Key;
 /// 8. A call whose future is dropped leaves no connection behind that answers the next question with this one's answer.
 /// 9. `keeps` never writes, reads settings and catalogues and never the content of a log, and calls unknown what this
 ///    account may not see, with what would show it.
+/// 10. With a [`Keeper`], everything that it takes to put an item back is handed over before COMMIT: whole records and
+///     children with their exact values, and the old values of what is rewritten. Who can't put back says so in its
+///     [`Capabilities`], and never purges under a rule with an undo window. `restore` after `erase` is the identity when
+///     nobody writes in between, and `restore` twice is as good as once.
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// What this kind of system can and cannot do.
@@ -76,6 +80,14 @@ pub trait Connector: Send + Sync {
         watch: &dyn CommitWatch,
     ) -> Result<Vec<Receipt>, EraseError>;
 
+    /// Puts items back in one transaction, each wholly or not at all: parents before children, what was rewritten last.
+    /// Nothing that is there is overwritten but the exact final form that the purge left. One answer per item.
+    async fn restore(&self, undo: &Undo<'_>, watch: &dyn CommitWatch) -> Result<Vec<Back>, EraseError>;
+
+    /// Looks whether items are back, waiting for any transaction that still has them locked. `Restored`: as they were;
+    /// `Conflict`: something else stands there; `Failed`: they are not there.
+    async fn look_back(&self, undo: &Undo<'_>) -> Result<Vec<Back>, ConnectError>;
+
     /// What became of a batch whose answer was lost, as far as the system itself recorded it (a batch row, a
     /// transaction's status).
     async fn fate(&self, batch: &BatchId, ticket: Option<&str>) -> Result<Fate, ConnectError>;
@@ -105,6 +117,8 @@ pub struct Capabilities {
     pub anonymise: bool,
     /// A batch happens wholly or not at all.
     pub transactions: bool,
+    /// What went can be put back.
+    pub restore: bool,
 }
 
 /// A statement for a person to run.
@@ -257,8 +271,67 @@ pub trait Judge: Sync {
     fn wants_identities(&self) -> bool;
 }
 
+/// What it takes to put one item of a batch back, in the connector's own canonical bytes. They are personal data.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The item's place in its batch.
+    pub item: usize,
+    /// Opaque to everybody but the connector that made them.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kept({})", self.item)
+    }
+}
+
+/// Items that are to be put back together.
+#[derive(Debug, Clone, Copy)]
+pub struct Undo<'a> {
+    /// Its id, already on disk.
+    pub id: &'a BatchId,
+    /// What was kept of each item: the bytes of [`Kept`].
+    pub kept: &'a [&'a [u8]],
+}
+
+/// What became of one item that was to be put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Back {
+    /// Of the whole record, and of every part that has no answer of its own.
+    pub whole: Restored,
+    /// Of parts that were rewritten in a record that stayed.
+    pub parts: BTreeMap<String, Restored>,
+    /// Rows of others whose reference or fields were rewritten with the record and have changed since: left alone.
+    pub left: u64,
+}
+
+impl Back {
+    /// One answer for all of an item.
+    pub fn all(whole: Restored) -> Self {
+        Self { whole, parts: BTreeMap::new(), left: 0 }
+    }
+
+    /// The answer for a part.
+    pub fn of(&self, part: &str) -> Restored {
+        self.parts.get(part).copied().unwrap_or(self.whole)
+    }
+}
+
+/// Takes what a batch would lose, before it is lost.
+pub trait Keeper: Sync {
+    /// Called once in each attempt, before COMMIT, with every item of which something goes. It is on disk when this
+    /// returns; an error means ROLLBACK.
+    fn keep(&self, kept: &[Kept]) -> std::io::Result<()>;
+}
+
 /// Stands between the last statement and COMMIT.
 pub trait CommitWatch: Sync {
+    /// Who keeps what goes, where the rule has an undo window.
+    fn keeper(&self) -> Option<&dyn Keeper> {
+        None
+    }
+
     /// Called once before COMMIT is sent, with the transaction's number where the system has one. It is on disk when
     /// this returns; an error means ROLLBACK.
     fn before_commit(&self, ticket: Option<&str>) -> std::io::Result<()>;

@@ -49,6 +49,7 @@ fn rule(parts: Vec<Part>) -> Rule {
         limits: Limits::default(),
         schedule: None,
         mode: crate::domain::rule::Mode::Enforce,
+        undo: None,
     }
 }
 

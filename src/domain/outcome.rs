@@ -118,3 +118,35 @@ impl Tally {
         }
     }
 }
+
+/// What became of one (record, part) that was to be put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restored {
+    /// It is back as it was.
+    Restored,
+    /// It was there already, as it was.
+    AlreadyThere,
+    /// Something newer stands in its place, and was left alone.
+    Conflict,
+    /// It could not be put back.
+    Failed,
+    /// The answer was lost and could not be settled.
+    Unknown,
+}
+
+impl Restored {
+    /// Every one, in the order of reports.
+    pub const ALL: [Self; 5] = [Self::Restored, Self::AlreadyThere, Self::Conflict, Self::Failed, Self::Unknown];
+
+    /// The word for it in the log and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Restored => "restored",
+            Self::AlreadyThere => "already-there",
+            Self::Conflict => "conflict",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}

@@ -32,6 +32,10 @@ pub struct Rule {
     /// Whether it purges, or only reports what it would purge.
     #[serde(default)]
     pub mode: Mode,
+    /// For so many days what went can be put back from a quarantine. `None`: no window. It decides about nobody, so it
+    /// is no part of the decision digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<u32>,
 }
 
 /// Whether a rule purges.

@@ -55,6 +55,9 @@ impl Engine {
         for (table, count) in &plan.survey.children {
             lines.push(format!("with them, in {table}: {count}"));
         }
+        if let Some(days) = rule.undo {
+            lines.push(format!("can be put back for: {days} days"));
+        }
         for part in &rule.parts {
             let does = match &part.action {
                 Action::Delete => "is deleted".to_string(),

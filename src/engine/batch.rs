@@ -3,10 +3,11 @@
 use std::io;
 use std::time::Duration;
 
+use super::quarantine::{BatchKeeper, Keeping};
 use super::{Engine, EngineError};
 use crate::audit::commitment::Committer;
 use crate::audit::entry::Body;
-use crate::connect::{Advice, Batch, CommitWatch, ConnectError, Connector, EraseError, Item, Judge};
+use crate::connect::{Advice, Batch, CommitWatch, ConnectError, Connector, EraseError, Item, Judge, Keeper};
 use crate::crash_point;
 use crate::domain::decide::{Found, KeepReason, Moment, Verdict, decide};
 use crate::domain::digest::Digest;
@@ -20,9 +21,9 @@ use crate::state::inflight::{InFlight, InFlightFolder, InFlightRecord};
 use crate::state::keys::KeyId;
 
 /// Attempts at one batch when the server breaks a deadlock or gives no lock in time.
-const ATTEMPTS: u32 = 6;
+pub(super) const ATTEMPTS: u32 = 6;
 /// Bytes of the log that one outcome takes at most, reserved before the intent.
-const OUTCOME_BYTES: u64 = 640;
+pub(super) const OUTCOME_BYTES: u64 = 640;
 
 /// What every batch of a run shares.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub(super) struct RunContext<'a> {
     pub(super) plan: PlanId,
     pub(super) decision: Digest,
     pub(super) moment: Moment,
+    /// Where what goes is kept, under a rule with an undo window.
+    pub(super) keeping: Option<Keeping>,
 }
 
 /// What became of a batch.
@@ -60,10 +63,10 @@ impl Engine {
 
         let answer = self.erase_with_retries(connector, context, &id, items).await;
         match answer {
-            Ok(receipts) => self.conclude(context.rule, &id, items, &receipts, &log_key),
+            Ok(receipts) => self.conclude(context, &id, items, &receipts, &log_key),
             Err(EraseError::NotDone(error)) => {
                 let receipts = all_receipts(items, Outcome::Failed);
-                let done = self.conclude(context.rule, &id, items, &receipts, &log_key)?;
+                let done = self.conclude(context, &id, items, &receipts, &log_key)?;
                 Ok(BatchDone { failure: Some(error), refused: Vec::new(), ..done })
             }
             Err(EraseError::InDoubt(_)) => {
@@ -102,6 +105,7 @@ impl Engine {
             decision: context.decision,
             log_key: log_key.to_string(),
             records: records.collect(),
+            undoes: None,
         };
         let file = self.inflight.write(&flight, self.ring()?)?;
         crash_point!("inflight-written");
@@ -127,7 +131,15 @@ impl Engine {
         items: &[Item],
     ) -> Result<Vec<Receipt>, EraseError> {
         let judge = HeldJudge { rule: context.rule, items, holds: &self.holds, moment: context.moment };
-        let watch = Watch { folder: &self.inflight, batch: id };
+        let keeper = context.keeping.as_ref().map(|keeping| BatchKeeper {
+            folder: &self.quarantine,
+            run: &context.run,
+            batch: id,
+            rule: context.rule,
+            items,
+            keeping,
+        });
+        let watch = Watch { folder: &self.inflight, batch: id, keeper };
         let mut pause = Duration::from_millis(50);
         let mut attempt = 1;
         loop {
@@ -147,12 +159,13 @@ impl Engine {
     /// Outcomes under one signed head, then the in-flight file goes.
     fn conclude(
         &mut self,
-        rule: &Rule,
+        context: &RunContext<'_>,
         id: &BatchId,
         items: &[Item],
         receipts: &[Receipt],
         log_key: &str,
     ) -> Result<BatchDone, EngineError> {
+        let (rule, until) = (context.rule, context.keeping.as_ref().map(|keeping| keeping.until));
         let mut tally = Tally::default();
         let mut bodies = Vec::with_capacity(receipts.len());
         let (committer, collection) = (self.committer(log_key)?, rule.selection.collection());
@@ -173,7 +186,11 @@ impl Engine {
                 children: receipt.children.clone(),
                 pending: receipt.pending.clone(),
                 recovered: false,
+                until: until.filter(|_| receipt.outcome.is_purge()),
             });
+        }
+        if context.keeping.is_some() && tally.purged() == 0 {
+            self.quarantine.drop_batch(&context.run, id)?;
         }
         crash_point!("erased");
         self.record_under(&bodies, log_key)?;
@@ -259,12 +276,17 @@ impl Judge for HeldJudge<'_> {
 }
 
 /// Puts the transaction's number on the disk before COMMIT.
-struct Watch<'a> {
-    folder: &'a InFlightFolder,
-    batch: &'a BatchId,
+pub(super) struct Watch<'a> {
+    pub(super) folder: &'a InFlightFolder,
+    pub(super) batch: &'a BatchId,
+    pub(super) keeper: Option<BatchKeeper<'a>>,
 }
 
 impl CommitWatch for Watch<'_> {
+    fn keeper(&self) -> Option<&dyn Keeper> {
+        self.keeper.as_ref().map(|keeper| keeper as &dyn Keeper)
+    }
+
     fn before_commit(&self, ticket: Option<&str>) -> io::Result<()> {
         match ticket {
             Some(ticket) => self.folder.write_ticket(self.batch, ticket),

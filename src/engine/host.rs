@@ -18,6 +18,7 @@ use crate::state::keys::{KeyFault, KeyRing, Purpose};
 use crate::state::lock::RunLock;
 use crate::state::machine::Machine;
 use crate::state::notes::Notes;
+use crate::state::quarantine::Quarantine;
 use crate::{codes, durable};
 
 /// Rules that one entry names.
@@ -79,6 +80,8 @@ impl Engine {
             holds,
             notes: Notes::new(&state),
             inflight: InFlightFolder::new(&state),
+            quarantine: Quarantine::new(&state),
+            undoing: InFlightFolder::undo(&state),
             trouble: None,
             doubt: None,
             systems: BTreeMap::new(),

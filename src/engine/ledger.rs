@@ -5,14 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::survey::{Silent, walk};
+use super::view::WindowFact;
 use super::{Engine, EngineError};
 use crate::codes;
 use crate::domain::decide::KeepReason;
 use crate::domain::gate::{Limit, over_limits};
-use crate::domain::id::{BatchId, PlanId, RuleId, SystemId};
+use crate::domain::id::{BatchId, PlanId, RuleId, RunId, SystemId};
 use crate::domain::plan::Survey;
 use crate::domain::rule::{Mode, Rule};
 use crate::report::words::count;
+
+fn owned<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
+    (key.clone(), value.clone())
+}
 
 /// Where one rule stands.
 #[derive(Debug)]
@@ -64,6 +69,8 @@ pub struct Ledger {
     pub controller: bool,
     /// Batches that only a person can settle.
     pub unsettled: BTreeSet<BatchId>,
+    /// Runs that can be undone: what they took is in quarantine and not gone.
+    pub windows: BTreeMap<RunId, WindowFact>,
 }
 
 /// The headline, in the order of what is said first.
@@ -116,6 +123,7 @@ impl Engine {
             findings,
             controller: self.loaded.policy.has_controller(),
             unsettled: self.unsettled(),
+            windows: self.view.windows.iter().filter(|(_, window)| window.kept > 0).map(owned).collect(),
         })
     }
 

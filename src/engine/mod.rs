@@ -11,16 +11,20 @@ pub mod find_purge;
 mod findings;
 pub mod holds;
 pub mod host;
+pub mod incident;
 pub mod keys;
 pub mod ledger;
 pub mod pause;
 pub mod plan;
 mod purge;
+pub mod quarantine;
 pub mod recover;
 pub mod run;
 pub mod signature;
 pub mod survey;
 mod time;
+pub mod undo;
+mod undo_recover;
 pub mod view;
 mod view_cache;
 pub mod waiting;
@@ -49,6 +53,7 @@ use crate::domain::rule::Rule;
 use crate::state::inflight::{InFlightError, InFlightFolder};
 use crate::state::keys::{KeyFault, KeyRing, Purpose};
 use crate::state::notes::Notes;
+use crate::state::quarantine::{Quarantine, QuarantineFault};
 use view::View;
 
 /// Everything that a command works with: the policy, the state folder, the log and the systems.
@@ -65,6 +70,8 @@ pub struct Engine {
     holds: Holds,
     notes: Notes,
     inflight: InFlightFolder,
+    quarantine: Quarantine,
+    undoing: InFlightFolder,
     trouble: Option<String>,
     doubt: Option<doubt::Doubt>,
     systems: BTreeMap<SystemId, Arc<dyn Connector>>,
@@ -97,6 +104,9 @@ pub enum EngineError {
     /// A file in flight can't be used.
     #[error(transparent)]
     InFlight(#[from] InFlightError),
+    /// What a run kept can't be used.
+    #[error(transparent)]
+    Quarantine(#[from] QuarantineFault),
     /// A file of ours could not be read or written.
     #[error("cannot {doing} {}", .path.display())]
     Io {

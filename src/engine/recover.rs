@@ -7,7 +7,9 @@
 //! | intent, file, all outcomes | finished | head, then drop it |
 //! | intent, and no file, another file, or one that can't be opened | can't be known | finding, rule frozen until `settle` |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
 
 use super::{Engine, EngineError};
 use crate::audit::entry::Body;
@@ -15,13 +17,15 @@ use crate::codes;
 use crate::connect::{Connector, Fate, Item, Presence};
 use crate::crash_point;
 use crate::domain::id::{BatchId, PartId, RuleId, SystemId};
-use crate::domain::outcome::{Outcome, Tally};
+use crate::domain::outcome::{Outcome, Restored, Tally};
 use crate::domain::rule::{Action, Part, Rule};
 use crate::state::inflight::{InFlight, InFlightError};
 
 /// What recovery did.
 #[derive(Debug, Default)]
 pub struct Recovered {
+    /// Undos settled, and how.
+    pub undone: BTreeMap<BatchId, BTreeMap<Restored, u64>>,
     /// Batches settled, and how.
     pub settled: BTreeMap<BatchId, Tally>,
     /// Batches that only a person can settle.
@@ -57,6 +61,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
+        self.recover_undos(&mut recovered).await?;
         Ok(recovered)
     }
 
@@ -139,6 +144,7 @@ impl Engine {
             // The locking look has waited for the transaction's end; now the server may know.
             fate = connector.fate(batch, ticket.as_deref()).await?;
         }
+        let (kept, mut gone) = (self.kept_of_batch(&open.run, batch)?, BTreeSet::new());
         let (mut tally, mut bodies) = (Tally::default(), Vec::new());
         for (item, presence) in items.iter().zip(&presence) {
             for place in &item.parts {
@@ -148,8 +154,12 @@ impl Engine {
                     continue;
                 }
                 let outcome = settle(part, *place, fate, presence);
+                if !matches!(outcome, Outcome::NotDone | Outcome::Changed) {
+                    gone.insert(item.key.clone());
+                }
                 tally.add(outcome);
-                bodies.push(outcome_body(batch, rule, &part.id, record, outcome));
+                let until = kept.until(&item.key, outcome);
+                bodies.push(outcome_body(batch, rule, &part.id, record, outcome, until));
             }
         }
         let told = [(Outcome::Unknown, codes::UNKNOWN_OUTCOME), (Outcome::GoneUnexplained, codes::GONE_UNEXPLAINED)];
@@ -166,6 +176,7 @@ impl Engine {
         crash_point!("recover-settled");
         self.record_under(&bodies, &flight.log_key)?;
         crash_point!("recover-recorded");
+        self.forget_what_stayed(&open.run, batch, &kept, &gone)?;
         self.drop_inflight(batch)?;
         Ok(tally)
     }
@@ -177,6 +188,7 @@ fn outcome_body(
     part: &PartId,
     record: crate::domain::digest::Digest,
     result: Outcome,
+    until: Option<NaiveDate>,
 ) -> Body {
     Body::Outcome {
         batch: batch.clone(),
@@ -187,6 +199,7 @@ fn outcome_body(
         children: BTreeMap::new(),
         pending: None,
         recovered: true,
+        until,
     }
 }
 

@@ -9,6 +9,7 @@ use super::batch::RunContext;
 use super::findings::finding;
 use super::plan::{PlanWish, Planned};
 use super::purge::{Tried, Walked, untried};
+use super::quarantine::Keeping;
 use super::survey::{DueDays, Progress, Silent, walk};
 use super::view::Bite;
 use super::{Engine, EngineError};
@@ -45,18 +46,21 @@ pub struct RunReport {
     pub left: u64,
     /// What stopped it, when something did.
     pub failure: Option<ConnectError>,
+    /// Runs that can be undone, and until when.
+    pub windows: Vec<(RunId, NaiveDate)>,
 }
 
 impl RunReport {
     /// Nothing was done.
     fn idle(plan: &Plan, gate: &Gate, how: RunEnd) -> Self {
         let (plan, gate) = (plan.clone(), gate.clone());
-        Self { plan, gate, run: None, how, tally: Tally::default(), left: 0, failure: None }
+        Self { plan, gate, run: None, how, tally: Tally::default(), left: 0, failure: None, windows: Vec::new() }
     }
 
     /// Two runs that followed each other, as one.
     fn and_then(mut self, next: Self) -> Self {
         self.tally.merge(&next.tally);
+        self.windows.extend(next.windows);
         let how = if next.run.is_none() && next.how == RunEnd::Waiting { self.how } else { next.how };
         Self { how, left: next.left, failure: next.failure, ..self }
     }
@@ -295,18 +299,24 @@ impl Engine {
     ) -> Result<RunReport, EngineError> {
         let rule = job.rule;
         let run = RunId::from_random(random::bytes());
-        self.record(&[Body::RunStarted {
+        let keeping = self.open_window(connector, rule).await?;
+        let mut bodies: Vec<Body> = keeping.iter().map(Keeping::made).collect();
+        bodies.push(Body::RunStarted {
             run: run.clone(),
             rule: rule.id.clone(),
             plan: mandate.plan,
             by: self.by.clone(),
-        }])?;
+            window: keeping.as_ref().map(Keeping::window),
+        });
+        self.record(&bodies)?;
+        let window = keeping.as_ref().map(|keeping| (run.clone(), keeping.until));
         let context = RunContext {
             rule,
             run: run.clone(),
             plan: mandate.plan,
             decision: mandate.decision,
             moment: mandate.moment,
+            keeping,
         };
         // A set that was released beyond a limit runs under its own approval, whatever today's plan would be.
         let gate = if mandate.plan == plan.id { gate } else { Gate::Open };
@@ -327,7 +337,8 @@ impl Engine {
         self.publish()?;
         let gate = if walked.back > 0 { self.gate(rule, plan) } else { gate };
         let (tally, failure) = (walked.tally, walked.failure);
-        Ok(RunReport { plan: plan.clone(), gate, run: Some(run), how, tally, left: left.due, failure })
+        let windows = window.into_iter().filter(|_| tally.purged() > 0).collect();
+        Ok(RunReport { plan: plan.clone(), gate, run: Some(run), how, tally, left: left.due, failure, windows })
     }
 
     /// How it ended, with what a person must look at.

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::audit::entry::{Body, Entry, Method};
+use crate::audit::entry::{Body, Entry, Method, Window};
 use crate::codes;
 use crate::domain::decide::KeepReason;
 use crate::domain::digest::Digest;
 use crate::domain::gate::Limit;
 use crate::domain::hold::Hold;
 use crate::domain::id::{BatchId, HoldId, PartId, PlanId, RuleId, RunId, SystemId};
+use crate::domain::outcome::Restored;
 use crate::domain::rule::Limits;
 
 /// Days that an approval releases a plan's own set.
@@ -47,6 +48,12 @@ pub struct View {
     pub open: BTreeMap<BatchId, OpenBatch>,
     /// Runs that have not ended, and the plan that each carries out.
     pub running: BTreeMap<RunId, PlanId>,
+    /// Runs that can still be undone.
+    #[serde(default)]
+    pub windows: BTreeMap<RunId, WindowFact>,
+    /// Undos with an intent and without all their answers.
+    #[serde(default)]
+    pub undoing: BTreeMap<BatchId, OpenUndo>,
     /// Each rule's newest ledger entry.
     pub ledgers: BTreeMap<RuleId, LedgerFact>,
     /// Each rule's last settled plans' due counts, oldest first, at most five.
@@ -139,6 +146,38 @@ pub struct OpenBatch {
     pub unsettled: bool,
 }
 
+/// A run that can still be undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowFact {
+    /// Its rule.
+    pub rule: RuleId,
+    /// The key that closes what it kept.
+    pub key: String,
+    /// The day on which that key is destroyed.
+    pub until: NaiveDate,
+    /// (record, part) pairs that it keeps.
+    pub kept: u64,
+    /// Of these, pairs that were put back or were there already.
+    pub back: u64,
+}
+
+/// An undo that has not been settled.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OpenUndo {
+    /// The run that is undone.
+    pub run: RunId,
+    /// The batch that is undone.
+    pub batch: BatchId,
+    /// Its rule.
+    pub rule: RuleId,
+    /// How many pairs.
+    pub count: u64,
+    /// SHA-256 of its file.
+    pub file: Digest,
+    /// Pairs that have an answer already.
+    pub have: BTreeSet<(Digest, PartId)>,
+}
+
 /// Where a rule stood.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LedgerFact {
@@ -180,6 +219,9 @@ impl View {
             Body::KeyChanged { purpose, id, change, .. } if purpose == "signing" && change == "replaced" => {
                 self.verifier.clone_from(id);
             }
+            Body::KeyChanged { purpose, id, change, .. } if purpose == "quarantine" && change == "destroyed" => {
+                self.windows.retain(|_, window| window.key != *id);
+            }
             Body::PolicyInForce { policy, .. } => self.policy = Some(*policy),
             Body::PlanMade { .. } | Body::Approved { .. } => self.apply_plan(entry),
             Body::Refused { .. } | Body::Resumed { .. } | Body::PauseChanged { .. } => {
@@ -187,6 +229,7 @@ impl View {
             }
             Body::RunStarted { .. } | Body::RunEnded { .. } => self.apply_run(&entry.body, entry.time),
             Body::BatchIntended { .. } | Body::Outcome { .. } | Body::Settled { .. } => self.apply_batch(&entry.body),
+            Body::UndoIntended { .. } | Body::Restored { .. } => self.apply_undo(&entry.body),
             Body::HoldChanged { .. } => self.apply_hold(entry),
             Body::Finding { code, change, rule, system, batch, count } => {
                 if let (true, "opened", Some(rule)) = (code == codes::WAITING.id, change.as_str(), rule) {
@@ -296,7 +339,10 @@ impl View {
 
     fn apply_run(&mut self, body: &Body, time: DateTime<Utc>) {
         match body {
-            Body::RunStarted { run, rule, plan, .. } => {
+            Body::RunStarted { run, rule, plan, window, .. } => {
+                if let Some(Window { key, until }) = window.clone() {
+                    self.windows.insert(run.clone(), WindowFact { rule: rule.clone(), key, until, kept: 0, back: 0 });
+                }
                 self.running.insert(run.clone(), *plan);
                 self.no_longer_waiting(rule);
             }
@@ -336,12 +382,16 @@ impl View {
                 };
                 self.open.insert(batch.clone(), open);
             }
-            Body::Outcome { batch, rule, part, record, result, .. } => {
+            Body::Outcome { batch, rule, part, record, result, until, .. } => {
                 if result.is_purge() {
                     *self.purged.entry(rule.clone()).or_default() += 1;
                     if let Some(plan) = self.gates.get(rule) {
                         *self.purged_since.entry(*plan).or_default() += 1;
                     }
+                }
+                let run = self.open.get(batch).map(|open| &open.run).filter(|_| until.is_some());
+                if let Some(window) = run.and_then(|run| self.windows.get_mut(run)) {
+                    window.kept += 1;
                 }
                 if let Some(open) = self.open.get_mut(batch) {
                     open.have.insert((*record, part.clone()));
@@ -359,6 +409,35 @@ impl View {
                     self.frozen_rules.remove(&settled.rule);
                 }
                 self.findings.retain(|finding| finding.batch.as_ref() != Some(batch));
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_undo(&mut self, body: &Body) {
+        match body {
+            Body::UndoIntended { undo, run, batch, rule, count, file, .. } => {
+                let open = OpenUndo {
+                    run: run.clone(),
+                    batch: batch.clone(),
+                    rule: rule.clone(),
+                    count: *count,
+                    file: *file,
+                    have: BTreeSet::new(),
+                };
+                self.undoing.insert(undo.clone(), open);
+            }
+            Body::Restored { undo, part, record, result, .. } => {
+                let Some(open) = self.undoing.get_mut(undo) else { return };
+                open.have.insert((*record, part.clone()));
+                if *result == Restored::Restored
+                    && let Some(window) = self.windows.get_mut(&open.run)
+                {
+                    window.back += 1;
+                }
+                if open.have.len() as u64 >= open.count {
+                    self.undoing.remove(undo);
+                }
             }
             _ => {}
         }
@@ -398,6 +477,10 @@ impl View {
         if change == "opened" {
             if let Some(open) = finding.batch.as_ref().and_then(|batch| self.open.get_mut(batch)) {
                 open.unsettled = true;
+            }
+            // An undo that can't be settled is over for the protocol; the finding waits for a person.
+            if let Some(batch) = &finding.batch {
+                self.undoing.remove(batch);
             }
             self.findings.insert(finding);
         } else {

@@ -72,6 +72,12 @@ pub fn plan(plan: &Plan, rule: &Rule, gate: &Gate) -> String {
     if runs > 1 {
         lines.push(format!("  at {} a run: done in {runs} runs", number(rule.limits.per_run)));
     }
+    if let Some(days) = rule.undo {
+        let window = count(days.into(), "day", "days");
+        lines.push(format!(
+            "  undo window: what goes is kept sealed for {window} and can be put back; only then is it gone"
+        ));
+    }
     lines.push(format!("  {}", gate_line(plan, gate)));
     lines.join("\n")
 }

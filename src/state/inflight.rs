@@ -34,6 +34,9 @@ pub struct InFlight {
     pub log_key: String,
     /// The records.
     pub records: Vec<InFlightRecord>,
+    /// The batch whose records are put back by this one; `None` where they are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<BatchId>,
 }
 
 /// One record in flight.
@@ -75,6 +78,11 @@ impl InFlightFolder {
     /// Those of a state folder.
     pub fn new(state: &Path) -> Self {
         Self(state.join("inflight"))
+    }
+
+    /// Those of what is being put back.
+    pub fn undo(state: &Path) -> Self {
+        Self(state.join("undo"))
     }
 
     fn path(&self, batch: &BatchId) -> PathBuf {

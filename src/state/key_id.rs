@@ -22,10 +22,12 @@ pub enum Purpose {
     Pseudonym,
     /// What is sealed in in-flight files.
     Inflight,
+    /// What one run keeps so that it can be undone: a key for each run, until its day.
+    Quarantine,
 }
 
 impl Purpose {
-    /// Every purpose.
+    /// Every purpose that has a key in force from the start.
     pub const ALL: [Self; 6] = [Self::Log, Self::Holds, Self::Plan, Self::Fingerprint, Self::Pseudonym, Self::Inflight];
 
     /// Its word, as KeyChanged entries have it.
@@ -37,6 +39,7 @@ impl Purpose {
             Self::Fingerprint => "fingerprint",
             Self::Pseudonym => "pseudonym",
             Self::Inflight => "inflight",
+            Self::Quarantine => "quarantine",
         }
     }
 }

@@ -131,6 +131,11 @@ impl KeyRing {
         Ok(id)
     }
 
+    /// Makes a key that stands beside those in force and is named by a day: for one run's quarantine.
+    pub fn make_apart(&mut self, purpose: Purpose, day: &str) -> Result<KeyId, KeyFault> {
+        self.write_random(purpose, Some(day))
+    }
+
     /// Every key that is there.
     pub fn ids(&self) -> Result<Vec<KeyId>, KeyFault> {
         let items = fs::read_dir(&self.folder).map_err(KeyFault::io("read the folder", &self.folder))?;

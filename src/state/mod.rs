@@ -12,5 +12,6 @@ pub mod lock;
 pub mod machine;
 #[cfg(feature = "systems")]
 pub mod notes;
+pub mod quarantine;
 #[cfg(feature = "systems")]
 pub mod spool;

@@ -37,6 +37,11 @@ fn system() -> SystemId {
     SystemId::new("webshop").unwrap()
 }
 
+/// Who starts runs.
+fn runner() -> By {
+    By { uid: 998, actor: None }
+}
+
 fn by() -> By {
     By { uid: 1000, actor: Some(ActorId::new("directie").unwrap()) }
 }
@@ -104,7 +109,7 @@ fn before() -> Vec<Body> {
             basis: "person".into(),
             limits: None,
         },
-        Body::RunStarted { run: RunId::from_random([9; 8]), rule: rule(), plan, by: By { uid: 998, actor: None } },
+        Body::RunStarted { run: RunId::from_random([9; 8]), rule: rule(), plan, by: runner(), window: None },
     ]
 }
 
@@ -165,6 +170,7 @@ fn later(size: u64, root: Digest) -> Vec<Body> {
             children: BTreeMap::new(),
             pending: Some(Pending { handle: "job-17".into(), look_again: day(), final_by: day() }),
             recovered: true,
+            until: None,
         },
         Body::SegmentDropped { dropped: "2019-Q4".into(), from: 0, to: 0 },
         Body::LogContinued {
@@ -250,7 +256,10 @@ fn the_logs_of_format_1_verify_for_ever() {
         let open = "batch-0202020202020202, announced in entry 321, is open: 1 of 1 outcomes are missing (1 of them asked for and not yet done)";
         assert_eq!(report.told, if sealed { vec![open] } else { vec![older, open] });
         assert_eq!((report.size, report.heads), (325 + u64::from(sealed), 6));
-        for kind in Body::KINDS.iter().filter(|kind| sealed || **kind != "adopted") {
+        // Undo came after these logs were written; `entry.rs` holds the form of its lines.
+        let later = ["undo-intended", "restored"];
+        let asked = |kind: &&&str| (sealed || **kind != "adopted") && !later.contains(*kind);
+        for kind in Body::KINDS.iter().filter(asked) {
             assert!(report.counts.contains_key(*kind), "the golden log has an entry of kind {kind}");
         }
         assert!(read::entries(&folder, 0).unwrap().all(|entry| entry.is_ok()));

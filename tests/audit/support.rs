@@ -71,6 +71,7 @@ pub(super) fn outcome(batch: u8, record: u64) -> Body {
         children: [("orders".to_string(), record % 3)].into(),
         pending: None,
         recovered: false,
+        until: None,
     }
 }
 

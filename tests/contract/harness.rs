@@ -102,6 +102,7 @@ pub(crate) fn rule(table: &str, sources: Vec<ClockSource>) -> Rule {
         limits: Limits::default(),
         schedule: None,
         mode: Mode::Enforce,
+        undo: None,
     }
 }
 

@@ -99,6 +99,12 @@ impl Session for Meddled {
     async fn rollback(&mut self) -> Result<(), SqlFault> {
         self.inner.rollback().await
     }
+    async fn savepoint(&mut self) -> Result<(), SqlFault> {
+        self.inner.savepoint().await
+    }
+    async fn end_savepoint(&mut self, stays: bool) -> Result<(), SqlFault> {
+        self.inner.end_savepoint(stays).await
+    }
 }
 
 #[async_trait]

@@ -21,3 +21,4 @@ fn quoted(path: &std::path::Path) -> String {
     bewaard::domain::shell::path(path)
 }
 mod traces;
+mod undo;

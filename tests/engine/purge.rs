@@ -419,7 +419,8 @@ fn a_log_put_back_to_yesterday_is_found_and_continued() {
     let refused = bench.bewaard(&["run"]);
     assert!([4, 5].contains(&refused.code), "{}{}", refused.out, refused.err);
     assert_eq!(bench.number("select count(*) from customers"), 40, "in doubt about the log nothing is purged");
-    bench.bewaard(&["log", "continue", "--lost-head", "--reason", "restored"]).ends(0);
+    bench.bewaard(&["log", "continue", "--lost-head", "--reason", "restored"]).ends(3);
+    bench.bewaard(&["log", "continue", "--lost-head", "--without-holds", "--reason", "restored"]).ends(0);
     bench.verified();
     bench.bewaard(&["run"]).ends(3);
     assert_eq!(bench.entries("log-continued").len(), 1);

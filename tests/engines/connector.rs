@@ -83,6 +83,7 @@ fn rule() -> Rule {
         limits: Limits::default(),
         schedule: None,
         mode: Mode::Enforce,
+        undo: None,
     }
 }
 

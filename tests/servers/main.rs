@@ -33,6 +33,7 @@ mod lost;
 mod predicates;
 mod rights;
 mod traces;
+mod undo;
 mod untidy;
 mod whole;
 mod windows;

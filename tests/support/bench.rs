@@ -103,6 +103,28 @@ impl Bench {
         u64::try_from(found).unwrap()
     }
 
+    /// Everything in the firm's database: each row with the type of each value, so that two dumps differ where a byte
+    /// does.
+    pub fn dump(&self, tables: &[&str]) -> String {
+        self.with_database(async |connection| {
+            let mut out = String::new();
+            for table in tables {
+                let names = format!(
+                    "select group_concat('hex(quote(\"' || name || '\")) || typeof(\"' || name || '\")', ' || ') \
+                     from pragma_table_xinfo('{table}')"
+                );
+                let row = sqlx::query(sqlx::AssertSqlSafe(names)).fetch_one(&mut *connection).await.unwrap();
+                let columns: String = row.get(0);
+                let ask = format!("select {columns} from \"{table}\" order by 1");
+                let rows = sqlx::query(sqlx::AssertSqlSafe(ask)).fetch_all(&mut *connection).await.unwrap();
+                for row in rows {
+                    out += &format!("{table}: {}\n", row.get::<String, _>(0));
+                }
+            }
+            out
+        })
+    }
+
     /// The command, ready to be run or changed.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bewaard"));

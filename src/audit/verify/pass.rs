@@ -18,6 +18,7 @@ use crate::audit::regular;
 use crate::audit::tile::MAX_ENTRY;
 use crate::audit::tree::{Frontier, leaf_hash};
 use crate::codes;
+use crate::domain::outcome::Outcome;
 
 /// Clocks of one machine may step back a little.
 const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
@@ -249,6 +250,11 @@ impl<'a> Pass<'a> {
             Say::Outcome { batch, part, record, result } => self.batches.outcome(index, &batch, (record, part), result),
             Say::Body(body) => match *body {
                 Body::BatchIntended { batch, count, .. } => self.batches.intend(batch.as_str(), index, count),
+                Body::UndoIntended { undo, count, .. } => self.batches.intend(undo.as_str(), index, count),
+                // As final as an outcome, whatever the word for it is.
+                Body::Restored { undo, part, record, .. } => {
+                    self.batches.outcome(index, undo.as_str(), (record, part.to_string()), Outcome::Unknown)
+                }
                 Body::Settled { batch, count, .. } => self.batches.settle(index, batch.as_str(), count),
                 body => {
                     self.keys(file, index, &body);

@@ -9,6 +9,7 @@ mod rule;
 mod select;
 mod settings;
 mod system;
+mod undo;
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Out, limits, name, part, select};
+use super::{Out, limits, name, part, select, undo};
 use crate::codes;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::predicate::{Dialect, Relations};
@@ -71,6 +71,7 @@ fn rule(
     let parts = part::all(&mut cx, &key_columns, out);
     let limits = limits::limits(node, out);
     let schedule = limits::schedule(node, out);
+    let undo = undo::undo(node, out);
     let system = SystemId::new(node.text_of("system")?).ok().filter(|id| systems.contains_key(id));
     Some(Rule {
         id: id?,
@@ -82,6 +83,7 @@ fn rule(
         limits: limits?,
         schedule: schedule.ok()?,
         mode: limits::mode(root, node),
+        undo: undo.ok()?,
     })
 }
 

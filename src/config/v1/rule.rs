@@ -69,6 +69,12 @@ pub(in crate::config) static RULE: Shape = Shape {
             "\"observe\": plan and report as if, purge nothing; the host's mode where it is left out.",
             "mode = \"observe\"",
         ),
+        key(
+            "undo",
+            Text,
+            "For so long what went can be put back, from a sealed quarantine: 1 to 30 days; no window where it is left out.",
+            "undo = \"7 days\"",
+        ),
         key("schedule", Text, "When it runs, as cron writes it, in the policy's zone.", "schedule = \"30 2 * * *\""),
         key("allow-scan", Flag, "Accept reading the whole table where no index serves the clock.", "allow-scan = true"),
         key(

@@ -186,6 +186,19 @@ impl Session for ActorSession {
         }
         answer.map(|_| ())
     }
+
+    async fn savepoint(&mut self) -> Result<(), SqlFault> {
+        self.ask(How::Control, &Statement::plain("SAVEPOINT bewaard")).await.map(|_| ())
+    }
+
+    async fn end_savepoint(&mut self, stays: bool) -> Result<(), SqlFault> {
+        if !stays {
+            // Where the server has rolled back all of it, as after a deadlock, there is no such place, and this fails.
+            self.send(How::Control, &Statement::plain("ROLLBACK TO SAVEPOINT bewaard")).await?;
+            self.transaction = Transaction::Open;
+        }
+        self.ask(How::Control, &Statement::plain("RELEASE SAVEPOINT bewaard")).await.map(|_| ())
+    }
 }
 
 /// An error of COMMIT that does not say for certain that the transaction was rolled back leaves it in doubt.

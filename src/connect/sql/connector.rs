@@ -13,12 +13,13 @@ use super::erase::{self, Eraser};
 use super::fault;
 use super::records::Reader;
 use super::resolve::{self, Resolved};
+use super::restore::{self, Restorer};
 use super::schema;
 use super::sessions::{Lease, Slot};
 use super::tables;
 use crate::connect::{
-    Advice, Batch, Capabilities, CommitWatch, ConnectError, Connector, Described, EraseError, Fate, FieldKeys, Finding,
-    Item, Judge, Keeps, Page, Presence, Probe, Query, Severity,
+    Advice, Back, Batch, Capabilities, CommitWatch, ConnectError, Connector, Described, EraseError, Fate, FieldKeys,
+    Finding, Item, Judge, Keeps, Page, Presence, Probe, Query, Severity, Undo,
 };
 use crate::domain::decide::{Found, Moment};
 use crate::domain::id::{BatchId, RuleId, SystemId};
@@ -134,6 +135,23 @@ impl SqlConnector {
         }
     }
 
+    /// The restoring transaction: what `erase_on` is to erasing.
+    async fn restore_on(&self, undo: &Undo<'_>, watch: &dyn CommitWatch) -> Result<Vec<Back>, EraseError> {
+        let failed = |found: SqlFault| EraseError::NotDone(fault::from_sql(&self.system, restore::DOING, &found));
+        let wholes = restore::read(&self.system, undo).map_err(|error| EraseError::NotDone(*error))?;
+        let mut lease = self.write.lease(self.engine.as_ref()).await.map_err(failed)?;
+        if self.batch_table {
+            self.ready_batch_table(undo.id, lease.session()).await?;
+        }
+        let session = lease.session();
+        session.begin().await.map_err(failed)?;
+        let restorer = Restorer::new(self.engine.as_ref(), session, &wholes).await.map_err(failed)?;
+        let row = self.batch_table.then_some(undo.id);
+        let backs = restorer.run(session, &self.system, &wholes, row, watch).await?;
+        lease.keep();
+        Ok(backs)
+    }
+
     async fn erase_on(
         &self,
         batch: &Batch<'_>,
@@ -169,7 +187,7 @@ impl SqlConnector {
 #[async_trait]
 impl Connector for SqlConnector {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { erase_records: true, anonymise: true, transactions: true }
+        Capabilities { erase_records: true, anonymise: true, transactions: true, restore: true }
     }
 
     async fn identity(&self) -> Result<String, ConnectError> {
@@ -274,6 +292,23 @@ impl Connector for SqlConnector {
         watch: &dyn CommitWatch,
     ) -> Result<Vec<Receipt>, EraseError> {
         self.erase_on(batch, judge, watch).await
+    }
+
+    async fn restore(&self, undo: &Undo<'_>, watch: &dyn CommitWatch) -> Result<Vec<Back>, EraseError> {
+        self.restore_on(undo, watch).await
+    }
+
+    async fn look_back(&self, undo: &Undo<'_>) -> Result<Vec<Back>, ConnectError> {
+        let doing = "look whether records are back";
+        let mut lease = self.write.lease(self.engine.as_ref()).await.map_err(self.sql(doing))?;
+        let wholes = restore::read(&self.system, undo).map_err(|error| *error)?;
+        let session = lease.session();
+        session.begin().await.map_err(self.sql(doing))?;
+        let restorer = Restorer::new(self.engine.as_ref(), session, &wholes).await.map_err(self.sql(doing))?;
+        let backs = restorer.look_all(session, &wholes).await.map_err(self.sql(doing))?;
+        session.rollback().await.map_err(self.sql(doing))?;
+        lease.keep();
+        Ok(backs)
     }
 
     async fn fate(&self, batch: &BatchId, ticket: Option<&str>) -> Result<Fate, ConnectError> {

@@ -90,6 +90,10 @@ pub trait Session: Send {
     async fn commit(&mut self) -> Result<(), SqlFault>;
     /// Rolls back.
     async fn rollback(&mut self) -> Result<(), SqlFault>;
+    /// Marks a place within the transaction.
+    async fn savepoint(&mut self) -> Result<(), SqlFault>;
+    /// Ends that place: what was done since stays, or is undone alone, also after a statement that failed.
+    async fn end_savepoint(&mut self, stays: bool) -> Result<(), SqlFault>;
 }
 
 /// Why a connection is made.
@@ -168,6 +172,8 @@ pub struct Need {
     pub select: bool,
     /// To delete rows of it.
     pub delete: bool,
+    /// To put rows of it back.
+    pub insert: bool,
     /// To write these columns of it.
     pub update: Vec<String>,
     /// To lock its rows (MariaDB and PostgreSQL want a writing right for it).
@@ -191,6 +197,16 @@ pub trait Dialect: Send + Sync {
     fn key_in(&self, columns: &[(String, &Column)], keys: usize, first: usize) -> String;
     /// `columns > placeholders` in key order, in the form that this engine serves from an index.
     fn key_after(&self, columns: &[(String, &Column)], first: usize) -> String;
+    /// A placeholder for a value that was once read from this column and goes back into it to the byte, and the value
+    /// as it is bound: nothing is compared here, so nothing is cast wider than the column is.
+    fn stored(&self, n: usize, column: &Column, value: &Scalar) -> (String, Scalar) {
+        (self.bound(n, column), value.clone())
+    }
+    /// What stands before VALUES so that columns which the engine numbers by itself take the old number.
+    fn old_numbers(&self) -> &'static str {
+        ""
+    }
+
     /// What a SELECT is ordered by for an order that agrees with [`key_after`](Self::key_after).
     fn order(&self, expression: &str, _column: &Column) -> String {
         expression.to_string()

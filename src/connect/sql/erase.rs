@@ -264,6 +264,11 @@ impl<'a> Eraser<'a> {
         }
         let below = self.read_children(session, &intent).await?;
         self.point(this, "after-read");
+        let keeper = self.watch.keeper().filter(|_| this.commit);
+        let mut keeping = match keeper {
+            Some(_) => Some(self.read_whole(session, &intent, &below).await?),
+            None => None,
+        };
         let children = self.erase_children(session, &below, &intent).await?;
         self.point(this, "after-children");
         self.look_again(session, &intent).await?;
@@ -281,6 +286,11 @@ impl<'a> Eraser<'a> {
         }
         if self.writes_batch_row() {
             session.execute(&self.engine.insert_batch_row(self.batch.id)).await?;
+        }
+        if let (Some(keeper), Some(keeping)) = (keeper, keeping.take()) {
+            let kept = self.read_written(session, keeping).await?;
+            keeper.keep(&kept).map_err(|_| Halt::Watch)?;
+            self.point(this, "kept");
         }
         Ok(settled)
     }

@@ -100,6 +100,7 @@ fn merge(needs: &mut Vec<Need>, need: Need) {
     match needs.iter_mut().find(|one| one.table == need.table) {
         Some(one) => {
             one.delete |= need.delete;
+            one.insert |= need.insert;
             one.lock |= need.lock;
             one.update.extend(need.update);
             one.update.sort();
@@ -110,7 +111,7 @@ fn merge(needs: &mut Vec<Need>, need: Need) {
 }
 
 fn plain(table: &TableName, at: String) -> Need {
-    Need { table: table.clone(), select: true, delete: false, update: Vec::new(), lock: false, at }
+    Need { table: table.clone(), select: true, delete: false, insert: false, update: Vec::new(), lock: false, at }
 }
 
 /// The table that proves batches is read and written.
@@ -120,12 +121,15 @@ fn batch_need(system: &SystemId) -> Need {
 
 /// What a rule needs, as far as its text says it: no foreign key that is followed, and no column that the server sets.
 fn by_policy(rule: &Rule) -> Vec<Need> {
-    fn below(children: &[Child], above: &TableName, at: &str, out: &mut Vec<Need>) {
+    fn below(children: &[Child], above: &TableName, insert: bool, at: &str, out: &mut Vec<Need>) {
         for child in children {
             let table = &child.relation.table;
             let mut need = Need { lock: true, ..plain(table, at.into()) };
             match &child.then {
-                ChildAction::Delete => need.delete = true,
+                ChildAction::Delete => {
+                    need.delete = true;
+                    need.insert = insert;
+                }
                 ChildAction::Clear => need.update.clone_from(&child.relation.on),
                 ChildAction::Anonymise(recipes) => need.update = recipes.keys().cloned().collect(),
             }
@@ -134,7 +138,7 @@ fn by_policy(rule: &Rule) -> Vec<Need> {
                 need.update.extend(child.relation.on.iter().cloned());
             }
             out.push(need);
-            below(&child.children, table, at, out);
+            below(&child.children, table, insert, at, out);
         }
     }
     let Selection::Sql(sql) = &rule.selection;
@@ -147,9 +151,11 @@ fn by_policy(rule: &Rule) -> Vec<Need> {
         }
     }
     let deletes = record.delete;
+    record.insert = deletes && rule.undo.is_some();
+    let insert = record.insert;
     let mut out = vec![record];
     if deletes {
-        below(&sql.children, &sql.table, &at("children"), &mut out);
+        below(&sql.children, &sql.table, insert, &at("children"), &mut out);
     }
     // What filter and protections look into: a child only where one of them asks for it.
     let mut asked: Vec<String> = Vec::new();
@@ -178,7 +184,10 @@ fn needs_of(rule: &Rule, resolved: &Resolved, dialect: &dyn Dialect) -> Vec<Need
         let mut one = need(&node.table, if place == 0 { "records.table" } else { "children" });
         one.lock = true;
         match &node.action {
-            NodeAction::Delete => one.delete = deletes,
+            NodeAction::Delete => {
+                one.delete = deletes;
+                one.insert = deletes && rule.undo.is_some();
+            }
             NodeAction::Clear => one.update = node.link.as_ref().map(Link::on_names).unwrap_or_default(),
             NodeAction::Anonymise(fields) => {
                 one.update = fields.iter().map(|(column, _)| column.name.clone()).collect();
@@ -194,7 +203,8 @@ fn needs_of(rule: &Rule, resolved: &Resolved, dialect: &dyn Dialect) -> Vec<Need
         if place == 0 {
             one.update.extend(resolved.touched.iter().map(|column| column.name.clone()));
         }
-        let writes = matches!(node.action, NodeAction::Anonymise(_)) || (place == 0 && !resolved.touched.is_empty());
+        let writes = matches!(node.action, NodeAction::Anonymise(_) | NodeAction::Clear)
+            || (place == 0 && !resolved.touched.is_empty());
         if writes {
             // Written as they are, so that our own update does not move them.
             let kept = node.table.columns.iter().filter(|column| column.set_by_updates);

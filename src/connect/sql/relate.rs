@@ -300,7 +300,9 @@ impl Tree<'_> {
     fn push(&mut self, parent: usize, link: Link, action: NodeAction, key: Vec<Column>, label: &str) -> usize {
         let anonymises = matches!(action, NodeAction::Anonymise(_));
         let above_lacks = self.nodes.get(parent).is_some_and(|node| node.key.is_empty());
-        let keyless_with_more = key.is_empty() && (anonymises || link.filter.is_some());
+        // Once its reference is NULL, a row without a key could not be found again to be put back.
+        let to_be_found = anonymises || (action == NodeAction::Clear && self.rule.undo.is_some());
+        let keyless_with_more = key.is_empty() && (to_be_found || link.filter.is_some());
         if keyless_with_more || above_lacks {
             let named =
                 if above_lacks { self.nodes.get(parent).map(|node| node.table.name.name.clone()) } else { None };

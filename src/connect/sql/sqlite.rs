@@ -237,6 +237,17 @@ impl Session for SqliteSession {
     async fn rollback(&mut self) -> Result<(), SqlFault> {
         self.execute(&Statement::plain("ROLLBACK")).await.map(|_| ())
     }
+
+    async fn savepoint(&mut self) -> Result<(), SqlFault> {
+        self.execute(&Statement::plain("SAVEPOINT bewaard")).await.map(|_| ())
+    }
+
+    async fn end_savepoint(&mut self, stays: bool) -> Result<(), SqlFault> {
+        if !stays {
+            self.execute(&Statement::plain("ROLLBACK TO bewaard")).await?;
+        }
+        self.execute(&Statement::plain("RELEASE bewaard")).await.map(|_| ())
+    }
 }
 
 /// The one place where text becomes a statement. It was made by `connector` of names that the catalogue gave and

@@ -57,6 +57,15 @@ impl Dialect for SqliteDialect {
         }
     }
 
+    fn stored(&self, n: usize, _column: &Column, value: &Scalar) -> (String, Scalar) {
+        match value {
+            Scalar::Typed { ty, text } if ty == super::sqlite::BROKEN_TEXT => {
+                (format!("CAST(?{n} AS TEXT)"), hex::decode(text).map_or_else(|_| value.clone(), Scalar::Bytes))
+            }
+            value => (format!("?{n}"), value.clone()),
+        }
+    }
+
     fn lock(&self) -> &'static str {
         ""
     }

@@ -55,7 +55,7 @@ impl Eraser<'_> {
     }
 
     /// The rows that go, by table and key: what else was to be done to one of them is left.
-    fn rows_that_go<'b>(&'b self, below: &'b Below) -> HashSet<(&'b TableName, &'b Key)> {
+    pub(super) fn rows_that_go<'b>(&'b self, below: &'b Below) -> HashSet<(&'b TableName, &'b Key)> {
         let nodes = self.resolved().nodes.iter().zip(&below.rows);
         nodes
             .filter(|(node, _)| node.action == NodeAction::Delete)
@@ -65,7 +65,7 @@ impl Eraser<'_> {
 
     /// The nodes whose rows go, in an order in which no row goes before those that refer to it. The first node, the
     /// records themselves, is the last.
-    fn order(&self) -> Vec<usize> {
+    pub(super) fn order(&self) -> Vec<usize> {
         let nodes = &self.resolved().nodes;
         let mut left: Vec<usize> = (0..nodes.len())
             .rev()
@@ -242,8 +242,12 @@ impl Eraser<'_> {
     async fn clear(&self, session: &mut dyn Session, node: &Node, rows: &[&ChildRow]) -> Result<(), Halt> {
         let dialect = self.reader.dialect;
         let Some(link) = &node.link else { return Ok(()) };
-        let nothing: Vec<String> =
+        let mut nothing: Vec<String> =
             link.on.iter().map(|column| format!("{} = NULL", dialect.name(&column.name))).collect();
+        for column in node.table.columns.iter().filter(|column| column.set_by_updates) {
+            let name = dialect.name(&column.name);
+            nothing.push(format!("{name} = {name}"));
+        }
         for (condition, values, expected) in self.conditions(node, rows, 1) {
             let text =
                 format!("UPDATE {} SET {} WHERE {condition}", dialect.table(&node.table.name), nothing.join(", "));

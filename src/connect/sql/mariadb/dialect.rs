@@ -153,6 +153,22 @@ impl Dialect for MariaDialect {
         format!("({})", alternatives.join(" OR "))
     }
 
+    fn stored(&self, n: usize, column: &Column, value: &Scalar) -> (String, Scalar) {
+        let text = match (column.class, value) {
+            (TypeClass::Integer | TypeClass::Bool, _) => format!("?{n}i"),
+            (TypeClass::Float, _) => format!("?{n}f"),
+            (TypeClass::Binary, _) if is_bit(column) => self.bound(n, column),
+            // Text that is no UTF-8, and shapes, come as bytes.
+            (TypeClass::Binary, _) | (_, Scalar::Bytes(_)) => format!("UNHEX(?{n}x)"),
+            (TypeClass::Decimal, _) => format!("?{n}d"),
+            // The session's zone is UTC, and so is the offset that we print.
+            (TypeClass::Moment, _) => format!("SUBSTRING_INDEX(?{n}t, '+', 1)"),
+            (TypeClass::Dynamic, _) => format!("?{n}"),
+            _ => format!("?{n}t"),
+        };
+        (text, value.clone())
+    }
+
     fn order(&self, expression: &str, column: &Column) -> String {
         // A SET is ordered by its bits, and compared with a text as text.
         if column.ty.starts_with("set(") { format!("CONCAT({expression})") } else { expression.to_string() }

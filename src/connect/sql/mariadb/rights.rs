@@ -151,7 +151,7 @@ fn lacking(granted: &[Granted], need: &Need, asked: &Asked<'_>) -> Vec<Finding> 
     if needs_delete && !whole("DELETE") {
         lacks.push("DELETE".to_string());
     }
-    if is_batch_table(need) && !whole("INSERT") {
+    if inserts(need) && !whole("INSERT") {
         lacks.push("INSERT".to_string());
     }
     let missing =
@@ -175,7 +175,7 @@ fn lacking(granted: &[Granted], need: &Need, asked: &Asked<'_>) -> Vec<Finding> 
 
 /// Whether rows of it go or change, so that its triggers fire.
 fn writes(need: &Need) -> bool {
-    (need.delete || !need.update.is_empty()) && !is_batch_table(need)
+    (need.delete || !need.update.is_empty()) && need.table.name != BATCH_TABLE
 }
 
 /// Triggers are shown only to who may make them. The right reaches no further than the account's other rights, for a
@@ -267,7 +267,7 @@ fn expected(right: &str, need: Option<&Need>, one: &Granted) -> bool {
     match (right, need) {
         // Lets nobody do anything to a record; SHOW VIEW makes the schema visible.
         ("USAGE" | "SHOW VIEW", _) | ("SELECT", Some(_)) => true,
-        ("INSERT", Some(need)) => is_batch_table(need),
+        ("INSERT", Some(need)) => inserts(need),
         ("TRIGGER", Some(need)) => writes(need),
         ("DELETE", Some(need)) => need.delete || need.lock,
         ("UPDATE", Some(need)) => !need.update.is_empty() || need.lock,
@@ -276,8 +276,9 @@ fn expected(right: &str, need: Option<&Need>, one: &Granted) -> bool {
     }
 }
 
-fn is_batch_table(need: &Need) -> bool {
-    need.table.name == BATCH_TABLE
+/// The table of batches gets rows; so does what an undo puts back.
+fn inserts(need: &Need) -> bool {
+    need.insert || need.table.name == BATCH_TABLE
 }
 
 /// The statements for an account that may do exactly what is needed.
@@ -294,7 +295,7 @@ pub(super) fn grants(needs: &[Need], asked: &Asked<'_>) -> Vec<String> {
         if need.delete || (need.lock && need.update.is_empty() && !asked.mariadb) {
             rights.push("DELETE".to_string());
         }
-        if is_batch_table(need) {
+        if inserts(need) {
             rights.push("INSERT".to_string());
         }
         if !need.update.is_empty() {
@@ -325,6 +326,7 @@ mod tests {
             table: TableName { schema: None, name: table.into() },
             select: true,
             delete,
+            insert: false,
             update: update.iter().map(ToString::to_string).collect(),
             lock: true,
             at: "rule.old".into(),

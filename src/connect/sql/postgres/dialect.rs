@@ -112,6 +112,11 @@ impl Dialect for PostgresDialect {
         format!("({}) > ({})", left.join(", "), right.join(", "))
     }
 
+    fn old_numbers(&self) -> &'static str {
+        // With the space that sets it apart from what stands before it.
+        " OVERRIDING SYSTEM VALUE"
+    }
+
     fn lock(&self) -> &'static str {
         // With the space that sets it apart from what stands before it.
         " FOR UPDATE"

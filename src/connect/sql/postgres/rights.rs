@@ -102,9 +102,7 @@ fn lacking(row: &Row, columns: &BTreeSet<String>, need: &Need, asked: &Asked<'_>
         found.push(fault(format!("the account may not use schema {schema}"), remedy));
     }
     let mut lacks: Vec<String> = Vec::new();
-    for (needed, at, right) in
-        [(need.select, 1, "SELECT"), (need.delete, 2, "DELETE"), (is_batch_table(need), 5, "INSERT")]
-    {
+    for (needed, at, right) in [(need.select, 1, "SELECT"), (need.delete, 2, "DELETE"), (inserts(need), 5, "INSERT")] {
         if needed && !flag(row, at) {
             lacks.push(right.into());
         }
@@ -139,7 +137,7 @@ fn surplus(row: &Row, need: &Need, asked: &Asked<'_>) -> Option<Finding> {
     for (has, expected, right) in [
         (flag(row, 2), need.delete, "DELETE"),
         (flag(row, 4), need.lock && need.update.is_empty(), "UPDATE"),
-        (flag(row, 5), is_batch_table(need), "INSERT"),
+        (flag(row, 5), inserts(need), "INSERT"),
         (flag(row, 6), false, "TRUNCATE"),
     ] {
         if has && !expected {
@@ -190,8 +188,9 @@ fn other_tables(rows: &[Row], needs: &[Need], asked: &Asked<'_>) -> Option<Findi
     })
 }
 
-fn is_batch_table(need: &Need) -> bool {
-    need.table.name == BATCH_TABLE
+/// The table of batches gets rows; so does what an undo puts back.
+fn inserts(need: &Need) -> bool {
+    need.insert || need.table.name == BATCH_TABLE
 }
 
 /// The statements for an account that may do exactly what is needed.
@@ -209,7 +208,7 @@ pub(super) fn grants(needs: &[Need], asked: &Asked<'_>) -> Vec<String> {
         if need.delete {
             rights.push("DELETE".into());
         }
-        if is_batch_table(need) {
+        if inserts(need) {
             rights.push("INSERT".into());
         }
         if !need.update.is_empty() {
