@@ -62,14 +62,19 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_parent(path)
 }
 
-/// Opens a file to append to; it is made if it is not there.
+/// Opens a file to append to; it is made if it is not there. Its name is on the disk: a file that is still empty may
+/// have been made by a process that was killed before it could see to that.
 pub fn appender(path: &Path, mode: u32) -> io::Result<File> {
-    let new = !path.exists();
     let file = OpenOptions::new().append(true).create(true).mode(mode).open(path)?;
-    if new {
+    if file.metadata()?.len() == 0 {
         sync_parent(path)?;
     }
     Ok(file)
+}
+
+/// Opens a file that is only there to be locked: nothing is lost with it, so it is not put on the disk.
+pub fn lock_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(PRIVATE).open(path)
 }
 
 /// Puts many files in their places at the price of few waits: all are written and synced in `scratch` first, then
@@ -139,9 +144,20 @@ pub fn remove_folder(path: &Path) -> io::Result<()> {
     sync_parent(path)
 }
 
-/// Makes a folder and those above it; 0700 for what is private.
+/// Makes a folder and those above it, each on the disk before anything lies in it; 0700 for what is private.
 pub fn folder(path: &Path, private: bool) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(if private { 0o700 } else { 0o755 }).create(path)
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        folder(parent, private)?;
+    }
+    match DirBuilder::new().mode(if private { 0o700 } else { 0o755 }).create(path) {
+        // Another process made it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made?,
+    }
+    sync_parent(path)
 }
 
 /// Puts a folder's list of names on the disk.

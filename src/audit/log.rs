@@ -139,6 +139,11 @@ impl Log {
         Self::open(paths, signers)
     }
 
+    /// Whether a log was made and its first head was not yet put beside it: [`Log::create`] finishes that.
+    pub fn is_unfinished(paths: &LogPaths) -> bool {
+        load::only_last_head_is_missing(paths)
+    }
+
     /// Opens the log to append: its tail must agree with the signed heads. An incomplete last line behind the last
     /// head is moved to the side folder; whole lines there are kept.
     pub fn open(paths: LogPaths, signers: impl Into<Signers>) -> Result<Self, LogFault> {
@@ -460,7 +465,7 @@ fn build(
 
 /// Waits for a lock on a file; it ends when the file is dropped, and with the process.
 pub(super) fn lock(path: &Path) -> Result<File, LogFault> {
-    let file = durable::appender(path, durable::PRIVATE).map_err(LogFault::io("open the lock", path))?;
+    let file = durable::lock_file(path).map_err(LogFault::io("open the lock", path))?;
     flock(&file, FlockOperation::LockExclusive).map_err(|error| LogFault::io("take the lock", path)(error.into()))?;
     Ok(file)
 }

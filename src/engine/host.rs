@@ -121,6 +121,8 @@ impl Engine {
                 return Err(LogFault::Broken { code, file: folder, text }.into());
             }
             Err(LogFault::Missing(_)) => {}
+            // An earlier `init` was cut off between its last two steps.
+            Err(_) if Log::is_unfinished(&paths) => {}
             Err(error) => return Err(error.into()),
         }
         let signer = keys.signer()?;

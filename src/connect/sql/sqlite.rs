@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row as _, Sqlite, TypeInfo, ValueRef};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Executor, Row as _, Sqlite, TypeInfo, ValueRef};
 
 use super::catalogue::Table;
 use super::engine::{Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate};
@@ -30,6 +30,9 @@ use crate::durable;
 
 /// How long a statement waits for another program's lock.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// What a reader is told of a file whose writer was killed in the middle of a COMMIT (`SQLITE_READONLY_ROLLBACK`).
+const HALF_COMMITTED: &str = "SQLite 776";
 
 /// The type name of text that is not UTF-8: it can be read and compared, and never bound again.
 pub(super) const BROKEN_TEXT: &str = "text-not-utf8";
@@ -63,6 +66,14 @@ impl SqliteEngine {
             Purpose::Read => options.read_only(true).pragma("query_only", "ON"),
             Purpose::Write => options.pragma("secure_delete", "ON"),
         }
+    }
+
+    /// Opens and reads the file: one that is no database says so here.
+    async fn look(&self, purpose: Purpose) -> Result<SqliteSession, SqlFault> {
+        let connection = self.options(purpose).connect().await.map_err(|error| fault(&error, false))?;
+        let mut session = SqliteSession { connection };
+        session.rows(&Statement::plain("SELECT count(*) FROM main.sqlite_schema")).await?;
+        Ok(session)
     }
 
     /// The file that a run locks: beside the database, as SQLite's own `-wal` and `-journal` are. The database itself
@@ -101,11 +112,14 @@ impl Engine for SqliteEngine {
 
     async fn connect(&self, purpose: Purpose) -> Result<Box<dyn Session>, SqlFault> {
         look_at(&self.path)?;
-        let connection = self.options(purpose).connect().await.map_err(|error| fault(&error, false))?;
-        let mut session = SqliteSession { connection };
-        // The file is read only now: one that is no database says so here.
-        session.rows(&Statement::plain("SELECT count(*) FROM main.sqlite_schema")).await.map_err(first_look)?;
-        Ok(Box::new(session))
+        let mut looked = self.look(purpose).await;
+        if matches!(&looked, Err(found) if found.code == HALF_COMMITTED) {
+            // It is undone by whoever opens the file to write: SQLite sees to it by itself.
+            let writer = self.look(Purpose::Write).await.map_err(first_look)?;
+            writer.connection.close().await.map_err(|error| fault(&error, true))?;
+            looked = self.look(purpose).await;
+        }
+        Ok(Box::new(looked.map_err(first_look)?))
     }
 
     async fn identity(&self, _session: &mut dyn Session) -> Result<String, SqlFault> {
@@ -144,7 +158,7 @@ impl Engine for SqliteEngine {
             return Ok(true);
         }
         let refused = |_| SqlFault { kind: FaultKind::ReadOnly, code: "no lock file can be made beside it".into() };
-        let file = durable::appender(&self.claim_path(), durable::PRIVATE).map_err(refused)?;
+        let file = durable::lock_file(&self.claim_path()).map_err(refused)?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 *held = Some(file);
