@@ -1,0 +1,81 @@
+//! What must hold after anything: log and database, compared record by record.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bewaard::audit::commitment::Committer;
+use bewaard::domain::id::{PartId, SystemId};
+use bewaard::domain::value::{Key, Scalar, record_bytes};
+use bewaard::state::keys::{KeyId, KeyRing};
+
+use crate::bench::Bench;
+
+/// The table whose records the rule takes, and their keys at the beginning: those with an even key are due.
+pub(crate) struct Expected {
+    /// Keys from one to this.
+    pub(crate) last: i64,
+}
+
+/// Every final outcome in the log that says that a record went, by the record's key. The commitments are computed here
+/// from the key file, so a wrong record in the log is not mistaken for a right one.
+fn told_gone(bench: &Bench, expected: &Expected) -> Result<BTreeSet<i64>, String> {
+    let ring = KeyRing::open(&bench.file("state/keys"), None).map_err(|error| error.to_string())?;
+    let system = SystemId::new("shop").unwrap();
+    let mut known: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
+    let mut gone = BTreeSet::new();
+    for entry in bench.entries("outcome") {
+        if !["erased", "gone-unexplained"].contains(&entry["result"].as_str().unwrap()) {
+            continue;
+        }
+        let name = entry["key"].as_str().unwrap().to_string();
+        let records = known.entry(name.clone()).or_insert_with(|| {
+            let key = ring.key(&KeyId::try_from(name).unwrap()).unwrap();
+            let committer = Committer::new(&key);
+            let of = |id: i64| record_bytes(&system, "customers", &Key(vec![Scalar::Int(id)]));
+            (1..=expected.last).map(|id| (committer.commitment(&of(id), &PartId::record()).to_string(), id)).collect()
+        });
+        let record = entry["record"].as_str().unwrap();
+        let id = records.get(record).ok_or("an outcome is about a record that never was")?;
+        if !gone.insert(*id) {
+            return Err(format!("record {id} went twice"));
+        }
+    }
+    Ok(gone)
+}
+
+/// The log never says more than what happened.
+pub(crate) fn nothing_is_claimed(bench: &Bench, expected: &Expected) -> Result<(), String> {
+    let verify = bench.bewaard(&["log", "verify"]);
+    if verify.code != 0 {
+        return Err(format!("the log does not verify: {}{}", verify.out, verify.err));
+    }
+    for id in told_gone(bench, expected)? {
+        if bench.number(&format!("select count(*) from customers where id = {id}")) != 0 {
+            return Err(format!("record {id} is called gone and is here"));
+        }
+    }
+    Ok(())
+}
+
+/// After the last clean run: what was due is gone, nothing else is, and each has one outcome.
+pub(crate) fn all_is_settled(bench: &Bench, expected: &Expected) -> Result<(), String> {
+    nothing_is_claimed(bench, expected)?;
+    let due: BTreeSet<i64> = (1..=expected.last).filter(|id| id % 2 == 0).collect();
+    let told = told_gone(bench, expected)?;
+    if told != due {
+        let lost: Vec<_> = due.difference(&told).collect();
+        return Err(format!("gone without an outcome: {lost:?}"));
+    }
+    for table in ["customers", "orders"] {
+        let left = bench.number(&format!("select count(*) from {table}"));
+        let kept = u64::try_from(expected.last).unwrap() - due.len() as u64;
+        if left != kept {
+            return Err(format!("{table} has {left} rows, and {kept} were to stay"));
+        }
+    }
+    let unknown = bench.entries("outcome").iter().filter(|entry| entry["result"] == "unknown").count();
+    let flying = std::fs::read_dir(bench.file("state/inflight")).map_or(0, Iterator::count);
+    if unknown + flying > 0 {
+        return Err(format!("{unknown} outcomes are unknown, {flying} files are in flight"));
+    }
+    Ok(())
+}
