@@ -93,7 +93,7 @@ fn act(call: &str, root: &Path) -> Option<Act> {
         args.rsplit(", ").nth(from_end).unwrap().parse().unwrap()
     };
     match name {
-        "openat" => {
+        "open" | "openat" => {
             let path = ours(path(texts.last()?))?;
             call.contains("O_CREAT").then(|| Act::Create { path, empty: call.contains("O_TRUNC") })
         }
