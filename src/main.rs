@@ -5,6 +5,14 @@ use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
+/// A core would hold keys, and what was read of records.
+fn no_core() -> std::io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    // Below a page no file is written, and 1 also stops a core that goes to a program (Linux, fs/coredump.c).
+    let most = getrlimit(Resource::Core).maximum.map_or(1, |most| most.min(1));
+    Ok(setrlimit(Resource::Core, Rlimit { current: Some(most), maximum: Some(most) })?)
+}
+
 fn main() -> ExitCode {
     // A panic is a crash, in every build: every step on disk is written for that, and recovery settles it.
     std::panic::set_hook(Box::new(|info| {
@@ -22,5 +30,8 @@ fn main() -> ExitCode {
     let ours = Targets::new().with_target("bewaard", level.unwrap_or(LevelFilter::WARN));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(ours);
     tracing_subscriber::registry().with(lines).init();
+    if let Err(error) = no_core() {
+        tracing::warn!(target: "bewaard", %error, "core dumps can't be switched off");
+    }
     ExitCode::from(bewaard::cli::run())
 }

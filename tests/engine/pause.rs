@@ -118,3 +118,13 @@ fn t17_a_hold_that_comes_in_mid_run_binds_the_next_batch() {
     assert_eq!(bench.number("select count(*) from customers where id = 1500"), 1);
     bench.verified();
 }
+
+#[test]
+fn no_core_is_left_of_what_was_in_memory() {
+    let bench = approved();
+    let run = pause(&bench, "inflight-removed", &["run"]);
+    let limits = String::from_utf8(run.proc("limits")).unwrap();
+    let core: Vec<&str> =
+        limits.lines().find(|line| line.starts_with("Max core file size")).unwrap().split_whitespace().collect();
+    assert!(core[4..6].iter().all(|limit| ["0", "1"].contains(limit)), "{core:?}");
+}

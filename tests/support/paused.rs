@@ -48,6 +48,11 @@ impl Paused {
         assert!(sent.unwrap().success());
     }
 
+    /// A file of it in /proc.
+    pub(crate) fn proc(&self, file: &str) -> Vec<u8> {
+        std::fs::read(format!("/proc/{}/{file}", self.child.as_ref().unwrap().id())).unwrap()
+    }
+
     /// Lets it go on to its end.
     pub(crate) fn go_on(mut self) -> Said {
         std::fs::File::create(&self.go).unwrap();
