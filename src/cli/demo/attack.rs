@@ -1,5 +1,6 @@
 //! `bewaard demo --attack`: four attacks on copies of the log, each found and named.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,13 +48,20 @@ pub(super) fn all(folder: &Path, loaded: &Loaded, yesterday: &Path, out: Out) ->
 type Attack = fn(&Path) -> io::Result<()>;
 
 fn tell(what: &str, report: &Report, out: Out) -> Result<(), Failure> {
-    match report.faults.first() {
-        Some(fault) => {
-            let more = report.faults.len() - 1;
-            let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
-            out.talk(format!("  {what}\n    FOUND  {} {}: {}{more}", fault.code.id, fault.file, fault.text))?;
-        }
-        None => out.talk(format!("  {what}\n    NOT FOUND: this must not happen"))?,
+    out.talk(format!("  {what}"))?;
+    if report.is_sound() {
+        return Ok(out.talk("    NOT FOUND: this must not happen")?);
+    }
+    // One of each kind: an attack leaves more than one trace.
+    let mut kinds = BTreeSet::new();
+    let told: Vec<_> = report.faults.iter().filter(|fault| kinds.insert(fault.code.id)).collect();
+    for (place, fault) in told.iter().enumerate() {
+        let lead = if place == 0 { "FOUND" } else { "" };
+        out.talk(format!("    {lead:<5}  {} {}: {}", fault.code.id, fault.file, fault.text))?;
+    }
+    let more = report.faults.len() - told.len();
+    if more > 0 {
+        out.talk(format!("           and {more} more of these kinds"))?;
     }
     Ok(())
 }
