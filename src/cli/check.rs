@@ -105,8 +105,6 @@ mod live {
             return seen.not_asked(system, &error);
         }
         seen.looked += 1;
-        // The rights of a rule that does not fit the live schema can't be named, and a right that it needs would look
-        // like one too many: rights are looked at when every rule fits.
         let mut fit = true;
         for rule in rules {
             match connector.probe(rule).await {
@@ -128,11 +126,11 @@ mod live {
             }
             Err(error) => seen.not_asked(system, &error),
         }
-        if !fit {
-            return;
-        }
+        // Not every right that a rule needs can be named while the rule does not fit the live schema, and one that can't
+        // would look like one too many.
+        let tellable = |finding: &Finding| fit || finding.code != crate::codes::ACCOUNT_HAS_MORE;
         match connector.probe_rights(rules).await {
-            Ok(findings) => seen.findings.extend(findings),
+            Ok(findings) => seen.findings.extend(findings.into_iter().filter(tellable)),
             Err(error) => seen.not_asked(system, &error),
         }
     }

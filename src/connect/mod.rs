@@ -54,7 +54,7 @@ pub trait Connector: Send + Sync {
     /// Looks at what the rule needs and finds: tables, columns and types, rights, indexes, foreign keys, triggers.
     async fn probe(&self, rule: &Rule) -> Result<Probe, ConnectError>;
 
-    /// What the account may do beyond or short of what these rules need.
+    /// What the account may do beyond or short of what these rules need; of a rule that does not fit, of what does.
     async fn probe_rights(&self, rules: &[&Rule]) -> Result<Vec<Finding>, ConnectError>;
 
     /// The statements that give the account exactly the rights that these rules need.

@@ -482,7 +482,7 @@ pub(crate) async fn foreign_keys_that_nobody_named_are_faults(harness: &dyn Harn
     let probe = connector.probe(&named).await.unwrap();
     assert_eq!(faults(&probe.findings), [""; 0]);
     assert!(
-        probe.findings.iter().any(|one| one.code.id == "B208" && one.at == "rule.old.children"),
+        probe.findings.iter().any(|one| one.code.id == "B208" && one.at == "rule.old.children.2.table"),
         "no index on loose"
     );
     assert!(probe.facts.contains("foreign-key") && probe.facts == connector.probe(&named).await.unwrap().facts);
@@ -618,9 +618,10 @@ pub(crate) async fn faults_of_the_policy_are_named_where_they_stand(harness: &dy
     let mut cases: Vec<(Rule, &str, &str)> = vec![
         (rule("custmers", vec![clock("seen", None)]), "B202", "rule.old.records.table"),
         (rule("seen_view", vec![clock("seen", None)]), "B203", "rule.old.records.table"),
-        (rule("customers", vec![clock("seem", None)]), "B204", "rule.old.since"),
+        (rule("customers", vec![clock("seem", None)]), "B204", "rule.old.since.column"),
         (rule("keyless", vec![clock("seen", None)]), "B205", "rule.old.records.key"),
-        (rule("customers", vec![clock("created", Some(relation("orders", "cust_id")))]), "B204", "rule.old.since"),
+        (rule("customers", vec![clock("created", Some(relation("orders", "cust_id")))]), "B204", "rule.old.since.on"),
+        (rule("customers", vec![clock("seen", None)]), "B209", "rule.old.then"),
     ];
     let mut filtered = |predicate, code| {
         let mut one = rule("customers", vec![clock("seen", None)]);
@@ -632,17 +633,22 @@ pub(crate) async fn faults_of_the_policy_are_named_where_they_stand(harness: &dy
     filtered(text("seen", Comparison::Less, "gisteren"), "B220");
     filtered(Predicate::Like { column: "role".into(), pattern: "a\\_%".into() }, "B221");
     filtered(Predicate::Related { relation: "goods".into(), matching: None }, "B222");
-    for (field, recipe, code) in [
-        ("s", Recipe::Null, "B226"),
-        ("id", Recipe::Null, "B226"),
-        ("n", Recipe::Null, "B212"),
-        ("u", Recipe::Fixed("-".into()), "B211"),
-        ("sean", Recipe::Null, "B204"),
+    for (field, recipe, code, at) in [
+        ("s", Recipe::Null, "B226", "rule.old.part.contact.then.anonymise.s"),
+        ("id", Recipe::Null, "B226", "rule.old.part.contact.then.anonymise.id"),
+        ("n", Recipe::Null, "B212", "rule.old.part.contact.then.anonymise.n"),
+        ("u", Recipe::Fixed("-".into()), "B211", "rule.old.part.contact.then.anonymise.u"),
+        ("sean", Recipe::Null, "B204", "rule.old.part.contact.then.anonymise.sean"),
     ] {
         let mut one = rule("g", vec![clock("seen", None)]);
         one.parts = vec![part(&one, "contact", [(field.to_string(), recipe)].into())];
-        cases.push((one, code, "rule.old.part.contact.then"));
+        cases.push((one, code, at));
     }
+    let mut deep = shop_rule();
+    let then = ChildAction::Anonymise([("lable".to_string(), Recipe::Null)].into());
+    let goods = Child { then, ..child("goods", "order_id", vec![]) };
+    sql(&mut deep).children = vec![child("orders", "customer_id", vec![goods])];
+    cases.push((deep, "B204", "rule.old.children.0.children.0.then.anonymise.lable"));
     for (rule, code, at) in cases {
         let probe = connector.probe(&rule).await.unwrap();
         let fits = |one: &&bewaard::connect::Finding| {

@@ -7,6 +7,7 @@ use crate::support::servers::{Kind, Via};
 on_both!(
     an_account_that_sees_nothing_yet_is_told_what_to_run_until_it_can_run,
     an_account_that_the_server_does_not_know_is_told_what_to_run,
+    what_an_account_lacks_is_told_with_the_other_faults_of_its_rule,
 );
 
 const RULE: &str = r#"[rule.old]
@@ -80,4 +81,27 @@ fn an_account_that_the_server_does_not_know_is_told_what_to_run(kind: Kind) {
     let printed = bench.bewaard(&["grants", "shop"]).ends(0).out;
     assert!(printed.contains("again: it will see more") && printed.contains("visits"), "{printed}");
     assert!(printed.contains("nobody_yet"), "{printed}");
+}
+
+fn what_an_account_lacks_is_told_with_the_other_faults_of_its_rule(kind: Kind) {
+    let firm = Firm::new(kind, RULE, &schema(kind));
+    let account = firm.database.account("least");
+    let access = system(&firm.database, Via::Socket, &account, None);
+    let bench = Bench::over(&access, RULE);
+    for _ in 0..3 {
+        firm.admin(&bench.bewaard(&["grants", "shop"]).ends(0).out);
+    }
+    assert_eq!(told(&bench, 0), [""; 0], "exactly the rights");
+    let user = by_kind(kind, format!("'{account}'@'%'"), account.clone());
+    firm.admin(&format!("revoke delete on visits from {user}"));
+    // A misspelt clock, and a table that nobody names any more: its right would look like one too many.
+    bench.change_policy("column = \"seen\"", "column = \"sean\"");
+    bench.change_policy("follow-foreign-keys = true", "");
+    let findings = bench.bewaard(&["check", "--json"]).ends(78).json()["findings"].clone();
+    let codes: Vec<&str> = findings.as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect();
+    for code in ["B204", "B209", "B260"] {
+        assert!(codes.contains(&code), "{code}: {codes:?}");
+    }
+    let more = bewaard::codes::ACCOUNT_HAS_MORE.id;
+    assert!(!codes.contains(&more), "{codes:?}");
 }

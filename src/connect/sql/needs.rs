@@ -1,10 +1,9 @@
 //! The rights that rules need.
 
-use super::catalogue::Table;
 use super::connector::SqlConnector;
-use super::engine::{BATCH_TABLE, Dialect, FaultKind, Need};
+use super::engine::{BATCH_TABLE, Dialect, FaultKind, Need, Session, SqlFault};
 use super::relate::{Link, NodeAction};
-use super::resolve::{self, Resolved, declared};
+use super::resolve::{self, Resolved, declared, since_path};
 use super::{fault, tables};
 use crate::connect::{ConnectError, Finding};
 use crate::domain::id::SystemId;
@@ -14,9 +13,9 @@ use crate::domain::selection::{Child, ChildAction, ClockSource, Protect, Selecti
 
 impl SqlConnector {
     pub(super) async fn rights_of(&self, rules: &[&Rule]) -> Result<Vec<Finding>, ConnectError> {
-        let needs = self.needs(rules).await?;
         let doing = "check the account's rights";
         let mut lease = self.reading(doing).await?;
+        let needs = self.needs(lease.session(), rules).await.map_err(self.sql(doing))?;
         let findings = self.engine.rights(lease.session(), &needs).await.map_err(self.sql(doing))?;
         lease.keep();
         Ok(findings)
@@ -42,7 +41,9 @@ impl SqlConnector {
             unseen |= hidden && sql.follow_foreign_keys;
             let tables = tables::gather(self.engine.as_ref(), lease.session(), rule).await.map_err(self.sql(doing))?;
             // Of tables that foreign keys lead from the catalogue may show the name alone.
-            let closed = tables.without_columns().map(|table| plain(&table.name, format!("rule.{}.children", rule.id)));
+            let closed = tables
+                .without_columns()
+                .map(|table| plain(&table.name, format!("rule.{}.follow-foreign-keys", rule.id)));
             needs.extend(closed.inspect(|_| unseen = true));
             let (resolved, findings) = resolve::resolve(rule, &tables, self.engine.dialect(), self.zone);
             match resolved {
@@ -80,12 +81,13 @@ impl SqlConnector {
         out
     }
 
-    /// What the account needs for these rules, each table once.
-    async fn needs(&self, rules: &[&Rule]) -> Result<Vec<Need>, ConnectError> {
+    /// What the account needs for these rules, each table once; of a rule that does not fit, what does.
+    async fn needs(&self, session: &mut dyn Session, rules: &[&Rule]) -> Result<Vec<Need>, SqlFault> {
         let mut needs: Vec<Need> = Vec::new();
         for rule in rules {
-            let resolved = self.resolved(rule, "list the rights that rules need").await?;
-            for need in needs_of(rule, &resolved, self.engine.dialect()) {
+            let tables = tables::gather(self.engine.as_ref(), session, rule).await?;
+            let (resolved, _) = resolve::resolve(rule, &tables, self.engine.dialect(), self.zone);
+            for need in resolved.iter().flat_map(|resolved| needs_of(rule, resolved, self.engine.dialect())) {
                 merge(&mut needs, need);
             }
         }
@@ -122,9 +124,10 @@ fn batch_need(system: &SystemId) -> Need {
 /// What a rule needs, as far as its text says it: no foreign key that is followed, and no column that the server sets.
 fn by_policy(rule: &Rule) -> Vec<Need> {
     fn below(children: &[Child], above: &TableName, insert: bool, at: &str, out: &mut Vec<Need>) {
-        for child in children {
+        for (number, child) in children.iter().enumerate() {
             let table = &child.relation.table;
-            let mut need = Need { lock: true, ..plain(table, at.into()) };
+            let at = format!("{at}.children.{number}");
+            let mut need = Need { lock: true, ..plain(table, format!("{at}.table")) };
             match &child.then {
                 ChildAction::Delete => {
                     need.delete = true;
@@ -138,7 +141,7 @@ fn by_policy(rule: &Rule) -> Vec<Need> {
                 need.update.extend(child.relation.on.iter().cloned());
             }
             out.push(need);
-            below(&child.children, table, insert, at, out);
+            below(&child.children, table, insert, &at, out);
         }
     }
     let Selection::Sql(sql) = &rule.selection;
@@ -155,7 +158,7 @@ fn by_policy(rule: &Rule) -> Vec<Need> {
     let insert = record.insert;
     let mut out = vec![record];
     if deletes {
-        below(&sql.children, &sql.table, insert, &at("children"), &mut out);
+        below(&sql.children, &sql.table, insert, &format!("rule.{}", rule.id), &mut out);
     }
     // What filter and protections look into: a child only where one of them asks for it.
     let mut asked: Vec<String> = Vec::new();
@@ -171,17 +174,20 @@ fn by_policy(rule: &Rule) -> Vec<Need> {
     let named = declared(rule).into_iter().map(|relation| &relation.table);
     let named = named.filter(|table| asked.contains(&table.name) || asked.contains(&table.to_string()));
     out.extend(named.chain(protecting).map(|table| plain(table, at("records.where"))));
-    let clocks = rule.sources.iter().filter_map(|ClockSource::Sql { relation, .. }| relation.as_ref());
-    out.extend(clocks.map(|relation| Need { lock: true, ..plain(&relation.table, at("since")) }));
+    let clocks = rule.sources.iter().enumerate().filter_map(|(place, ClockSource::Sql { relation, .. })| {
+        relation.as_ref().map(|relation| (format!("{}.table", since_path(rule, place)), relation))
+    });
+    out.extend(clocks.map(|(at, relation)| Need { lock: true, ..plain(&relation.table, at) }));
     out
 }
 
 fn needs_of(rule: &Rule, resolved: &Resolved, dialect: &dyn Dialect) -> Vec<Need> {
-    let need = |table: &Table, what: &str| plain(&table.name, format!("rule.{}.{what}", rule.id));
+    let at = |what: &str| format!("rule.{}.{what}", rule.id);
     let mut out = Vec::new();
     let deletes = rule.record_part().is_some();
     for (place, node) in resolved.nodes.iter().enumerate() {
-        let mut one = need(&node.table, if place == 0 { "records.table" } else { "children" });
+        let at = node.link.as_ref().map_or_else(|| at("records.table"), Link::table_at);
+        let mut one = plain(&node.table.name, at);
         one.lock = true;
         match &node.action {
             NodeAction::Delete => {
@@ -213,10 +219,10 @@ fn needs_of(rule: &Rule, resolved: &Resolved, dialect: &dyn Dialect) -> Vec<Need
         out.push(one);
     }
     for source in resolved.sources.iter().filter_map(|source| source.link.as_ref()) {
-        let mut one = need(&source.table, "since");
+        let mut one = plain(&source.table.name, source.table_at());
         one.lock = true;
         out.push(one);
     }
-    out.extend(resolved.aside.iter().map(|table| need(table, "records.where")));
+    out.extend(resolved.aside.iter().map(|table| plain(&table.name, at("records.where"))));
     out
 }

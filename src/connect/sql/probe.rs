@@ -3,7 +3,7 @@
 use super::catalogue::{Column, ForeignKey, OnDelete, Table, TypeClass};
 use super::connector::SqlConnector;
 use super::predicate::null_traps;
-use super::relate::{Node, NodeAction, covers};
+use super::relate::{Link, Node, NodeAction, covers};
 use super::resolve::{self, Faults, Resolved, part_path, since_path};
 use super::schema::facts;
 use super::tables::{self, Tables};
@@ -102,16 +102,14 @@ impl Check<'_> {
     fn references(&mut self) {
         let clocks = self.resolved.sources.iter().filter_map(|source| source.link.as_ref());
         let children = self.resolved.nodes.iter().flat_map(|node| node.link.iter().chain(&node.loops));
-        let links: Vec<_> = clocks.map(|link| (link, "since")).chain(children.map(|link| (link, "children"))).collect();
-        for (link, what) in links {
+        for link in clocks.chain(children) {
             let names = link.on_names();
             if !link.table.has_index_on(&names) {
                 let text = format!("no index of `{}` starts with {}", link.table.name.name, names.join(", "));
-                let at = self.at(what);
                 self.faults.add(
                     Severity::Warning,
                     codes::NO_REFERENCE_INDEX,
-                    &at,
+                    &link.table_at(),
                     text,
                     "add an index on the referring columns",
                 );
@@ -142,10 +140,20 @@ impl Check<'_> {
                 key.columns.join(", "),
                 node.table.name.name
             );
-            let at = self.at("children");
+            let at = self.unnamed(node);
             self.faults.fault(code, &at, text, "name the table in `children`, or set `follow-foreign-keys = true`");
         }
         self.conditional(node, place);
+    }
+
+    /// Where the policy should have named a table that refers to this one.
+    fn unnamed(&self, node: &Node) -> String {
+        let Selection::Sql(sql) = &self.rule.selection;
+        match (&node.link, self.rule.record_part()) {
+            (Some(link), _) => link.table_at(),
+            (None, Some(part)) if sql.children.is_empty() => format!("{}.then", part_path(self.rule, part)),
+            (None, _) => self.at("children"),
+        }
     }
 
     /// A foreign key within the tree, between two tables that both hang on the same record.
@@ -172,11 +180,10 @@ impl Check<'_> {
                     "only some rows of `{}` are children, and the others refer to the record too",
                     link.table.name.name
                 );
-                let at = self.at("children");
                 self.faults.add(
                     Severity::Warning,
                     codes::FK_BLOCKS,
-                    &at,
+                    &format!("{}.where", link.at),
                     text,
                     "records with such other rows will stay; leave the condition out to take them all",
                 );
@@ -188,16 +195,17 @@ impl Check<'_> {
     fn recipes(&mut self) {
         for (part, fields) in self.rule.parts.iter().zip(&self.resolved.parts) {
             if let Action::Anonymise(_) = part.action {
-                let at = format!("{}.then", part_path(self.rule, part));
+                let then = format!("{}.then", part_path(self.rule, part));
                 for (column, recipe) in fields {
-                    self.recipe(&self.resolved.table, column, recipe, &at);
+                    self.recipe(&self.resolved.table, column, recipe, &then);
                 }
             }
         }
         for node in &self.resolved.nodes {
             if let NodeAction::Anonymise(fields) = &node.action {
+                let then = format!("{}.then", node.at(self.rule));
                 for (column, recipe) in fields {
-                    self.recipe(&node.table, column, recipe, &self.at("children"));
+                    self.recipe(&node.table, column, recipe, &then);
                 }
             }
         }
@@ -215,7 +223,8 @@ impl Check<'_> {
         }
     }
 
-    fn recipe(&mut self, table: &Table, column: &Column, recipe: &Recipe, at: &str) {
+    fn recipe(&mut self, table: &Table, column: &Column, recipe: &Recipe, then: &str) {
+        let at = &format!("{then}.anonymise.{}", column.name);
         let named = format!("`{}`.`{}`", table.name.name, column.name);
         if *recipe == Recipe::Null && !column.nullable {
             let text = format!("{named} may not be NULL");
@@ -266,12 +275,12 @@ impl Check<'_> {
     fn tables(&mut self) {
         let Selection::Sql(sql) = &self.rule.selection;
         let mut seen: Vec<&str> = Vec::new();
-        for (place, node) in self.resolved.nodes.iter().enumerate() {
+        for node in &self.resolved.nodes {
             if seen.contains(&node.table.name.name.as_str()) {
                 continue;
             }
             seen.push(&node.table.name.name);
-            let at = self.at(if place == 0 { "records.table" } else { "children" });
+            let at = node.link.as_ref().map_or_else(|| self.at("records.table"), Link::table_at);
             self.table(&node.table, &at, sql.allow_no_transactions);
         }
     }

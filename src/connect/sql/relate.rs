@@ -21,6 +21,8 @@ pub(super) struct Link {
     pub(super) to: Vec<Column>,
     /// A further condition, printed for the alias [`RELATED`].
     pub(super) filter: Option<String>,
+    /// The path in the policy under which it stands.
+    pub(super) at: String,
 }
 
 /// One table of the tree of children.
@@ -50,6 +52,13 @@ pub(super) enum NodeAction {
     Anonymise(Vec<(Column, Recipe)>),
 }
 
+impl Node {
+    /// The path in the policy under which it stands.
+    pub(super) fn at(&self, rule: &Rule) -> String {
+        self.link.as_ref().map_or_else(|| format!("rule.{}", rule.id), |link| link.at.clone())
+    }
+}
+
 impl Link {
     /// Finds the columns of a relation: as declared, or as the one foreign key says.
     pub(super) fn resolve(
@@ -61,9 +70,10 @@ impl Link {
         at: &str,
         faults: &mut Faults,
     ) -> Option<Self> {
-        let table = known_table(tables, &relation.table, at, faults)?;
+        let table = known_table(tables, &relation.table, &format!("{at}.table"), faults)?;
+        let by = format!("{at}.{}", if relation.on.is_empty() { "table" } else { "on" });
         let (on, to) = if relation.on.is_empty() {
-            let key = single_foreign_key(table, above, at, faults)?;
+            let key = single_foreign_key(table, above, &by, faults)?;
             let to = if relation.to.is_empty() { key.target_columns.clone() } else { relation.to.clone() };
             (key.columns.clone(), to)
         } else if relation.to.is_empty() {
@@ -71,8 +81,9 @@ impl Link {
         } else {
             (relation.on.clone(), relation.to.clone())
         };
-        let on: Vec<Column> = on.iter().filter_map(|name| faults.column(table, name, at)).collect();
-        let to: Vec<Column> = to.iter().filter_map(|name| faults.column(above, name, at)).collect();
+        let on: Vec<Column> = on.iter().filter_map(|name| faults.column(table, name, &by)).collect();
+        let to_at = if relation.to.is_empty() { by.clone() } else { format!("{at}.to") };
+        let to: Vec<Column> = to.iter().filter_map(|name| faults.column(above, name, &to_at)).collect();
         if on.len() != to.len() || on.is_empty() {
             let text = format!(
                 "{} of `{}` can't refer to {} of `{}`: as many columns on both sides",
@@ -83,29 +94,29 @@ impl Link {
             );
             faults.fault(
                 codes::RELATION_COLUMNS,
-                at,
+                &by,
                 text,
                 "write the referring columns in `on` and those referred to in `to`",
             );
             return None;
         }
-        if !on.iter().zip(&to).all(|(from, target)| compares(table, from, above, target, at, faults)) {
+        if !on.iter().zip(&to).all(|(from, target)| compares(table, from, above, target, &by, faults)) {
             return None;
         }
         let printer = Printer { dialect, table, alias: RELATED, exists: &no_relations };
         let filter = match &relation.filter {
             None => None,
-            Some(filter) => Some(faults.printed(printer.print(filter), table, at)?),
+            Some(filter) => Some(faults.printed(printer.print(filter), table, &format!("{at}.where"))?),
         };
-        Some(Self { table: table.clone(), on, to, filter })
+        Some(Self { table: table.clone(), on, to, filter, at: at.to_string() })
     }
 
-    fn of_foreign_key(key: &ForeignKey, table: &Table, above: &Table) -> Option<Self> {
+    fn of_foreign_key(key: &ForeignKey, table: &Table, above: &Table, at: &str) -> Option<Self> {
         let find = |table: &Table, names: &[String]| {
             names.iter().map(|name| table.column(name).cloned()).collect::<Option<Vec<Column>>>()
         };
         let (on, to) = (find(table, &key.columns)?, find(above, &key.target_columns)?);
-        Some(Self { table: table.clone(), on, to, filter: None })
+        Some(Self { table: table.clone(), on, to, filter: None, at: at.to_string() })
     }
 
     /// `c.on = above.to AND ...`.
@@ -126,7 +137,7 @@ impl Link {
     }
 
     /// A fault unless each row of this table belongs to one row above: what two share is not taken along with one.
-    fn belongs_to_one(&self, above: &Table, at: &str, faults: &mut Faults) -> bool {
+    fn belongs_to_one(&self, above: &Table, faults: &mut Faults) -> bool {
         let to: Vec<String> = self.to.iter().map(|column| column.name.clone()).collect();
         if above.is_unique(&to) {
             return true;
@@ -140,11 +151,16 @@ impl Link {
         );
         faults.fault(
             codes::CHILD_SHARED,
-            at,
+            &self.table_at(),
             text,
             "relate them by a unique key, or make a rule of its own for that table",
         );
         false
+    }
+
+    /// The path of its table in the policy.
+    pub(super) fn table_at(&self) -> String {
+        format!("{}.table", self.at)
     }
 
     /// The names of the referring columns.
@@ -240,20 +256,20 @@ struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    fn at(&self) -> String {
-        format!("rule.{}.children", self.rule.id)
+    /// The path in the policy of what was found by foreign keys.
+    fn followed(&self) -> String {
+        format!("rule.{}.follow-foreign-keys", self.rule.id)
     }
 
     fn declare(&mut self, parent: usize, children: &[Child]) {
-        let at = self.at();
-        for child in children {
-            let Some((above, above_key)) = self.nodes.get(parent).map(|node| (node.table.clone(), node.key.clone()))
-            else {
-                return;
-            };
+        for (number, child) in children.iter().enumerate() {
+            let Some(node) = self.nodes.get(parent) else { return };
+            let (above, above_key) = (node.table.clone(), node.key.clone());
+            let at = format!("{}.children.{number}", node.at(self.rule));
             let link = Link::resolve(&child.relation, &above, &above_key, self.tables, self.dialect, &at, self.faults);
-            let Some(link) = link.filter(|link| link.belongs_to_one(&above, &at, self.faults)) else { continue };
+            let Some(link) = link.filter(|link| link.belongs_to_one(&above, self.faults)) else { continue };
             if link.table.name == above.name && child.then == ChildAction::Delete {
+                let below = format!("{at}.children");
                 if let Some(node) = self.nodes.get_mut(parent) {
                     node.loops.push(link);
                 }
@@ -262,7 +278,7 @@ impl Tree<'_> {
                         "`{}` refers to itself here: name what belongs to its rows one level up",
                         above.name.name
                     );
-                    self.faults.fault(codes::TABLE_CIRCLE, &at, text, "move these children to the same table above");
+                    self.faults.fault(codes::TABLE_CIRCLE, &below, text, "move these children to the same table above");
                 }
                 continue;
             }
@@ -270,7 +286,7 @@ impl Tree<'_> {
                 let text = format!("`{}` stands above itself in the tree of children", link.table.name.name);
                 self.faults.fault(
                     codes::TABLE_CIRCLE,
-                    &at,
+                    &link.table_at(),
                     text,
                     "clear the reference that closes the circle: `then.clear = true`",
                 );
@@ -279,9 +295,9 @@ impl Tree<'_> {
             let key = row_key(&link.table);
             let action = match &child.then {
                 ChildAction::Delete => NodeAction::Delete,
-                ChildAction::Clear => self.clear(&link, &at),
+                ChildAction::Clear => self.clear(&link),
                 ChildAction::Anonymise(recipes) => {
-                    NodeAction::Anonymise(writable(recipes, &link.table, &key, &at, self.faults))
+                    NodeAction::Anonymise(writable(recipes, &link.table, &key, &format!("{at}.then"), self.faults))
                 }
             };
             let place = self.push(parent, link, action, key, &child.relation.table.to_string());
@@ -289,10 +305,11 @@ impl Tree<'_> {
         }
     }
 
-    fn clear(&mut self, link: &Link, at: &str) -> NodeAction {
+    fn clear(&mut self, link: &Link) -> NodeAction {
+        let at = format!("{}.then", link.at);
         for column in link.on.iter().filter(|column| !column.nullable || column.generated) {
             let text = format!("`{}`.`{}` can't become NULL", link.table.name.name, column.name);
-            self.faults.fault(codes::NULL_CONFLICT, at, text, "delete these rows, or anonymise them");
+            self.faults.fault(codes::NULL_CONFLICT, &at, text, "delete these rows, or anonymise them");
         }
         NodeAction::Clear
     }
@@ -310,8 +327,12 @@ impl Tree<'_> {
                 "table `{}` has no key, so its rows can't be told apart",
                 named.unwrap_or_else(|| link.table.name.name.clone())
             );
-            let at = self.at();
-            self.faults.fault(codes::CHILD_WITHOUT_KEY, &at, text, "give it a primary key, or only delete its rows");
+            self.faults.fault(
+                codes::CHILD_WITHOUT_KEY,
+                &link.table_at(),
+                text,
+                "give it a primary key, or only delete its rows",
+            );
         }
         let table = link.table.clone();
         self.twice(parent, &link, &action);
@@ -337,10 +358,9 @@ impl Tree<'_> {
         let what = if other.action == *action { "once is enough" } else { "one thing can become of them" };
         let text =
             format!("rows of `{}` by {} are named twice: {what}", link.table.name.name, link.on_names().join(", "));
-        let at = self.at();
         self.faults.fault(
             codes::CHILD_TWICE,
-            &at,
+            &link.table_at(),
             text,
             "take one of the two out, or tell their rows apart by `where`",
         );
@@ -373,7 +393,7 @@ impl Tree<'_> {
             }
             place += 1;
             if self.nodes.len() > MOST_NODES {
-                let (at, text) = (self.at(), format!("more than {MOST_NODES} tables hang below this rule"));
+                let (at, text) = (self.followed(), format!("more than {MOST_NODES} tables hang below this rule"));
                 self.faults.fault(codes::TABLE_CIRCLE, &at, text, "declare the children by name instead");
                 return;
             }
@@ -385,10 +405,10 @@ impl Tree<'_> {
         if covers(&self.nodes, place, key) {
             return;
         }
-        let at = self.at();
+        let at = self.followed();
         let Some(table) = known_table(self.tables, &key.table, &at, self.faults) else { return };
-        let link = Link::of_foreign_key(key, table, &above);
-        let Some(link) = link.filter(|link| link.belongs_to_one(&above, &at, self.faults)) else { return };
+        let link = Link::of_foreign_key(key, table, &above, &at);
+        let Some(link) = link.filter(|link| link.belongs_to_one(&above, self.faults)) else { return };
         if key.table == above.name {
             if let Some(node) = self.nodes.get_mut(place) {
                 node.loops.push(link);

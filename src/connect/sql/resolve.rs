@@ -322,7 +322,9 @@ fn sources(
                 None => continue,
             },
         };
-        let Some(column) = faults.column(link.as_ref().map_or(table, |link| &link.table), column, &at) else {
+        let Some(column) =
+            faults.column(link.as_ref().map_or(table, |link| &link.table), column, &format!("{at}.column"))
+        else {
             continue;
         };
         if matches!(
@@ -354,13 +356,12 @@ fn sources(
 /// The key of the policy under which a clock source stands.
 pub(super) fn since_path(rule: &Rule, source: usize) -> String {
     for part in &rule.parts {
-        if let Some(ground) = part.grounds.iter().find(|ground| ground.clock.contains(&source)) {
+        for ground in &part.grounds {
+            let Some(number) = ground.clock.iter().position(|one| *one == source) else { continue };
             let part = part_path(rule, part);
-            return if ground.id.as_str() == "term" {
-                format!("{part}.since")
-            } else {
-                format!("{part}.ground.{}.since", ground.id)
-            };
+            let ground_at = if ground.id.as_str() == "term" { part } else { format!("{part}.ground.{}", ground.id) };
+            let number = if ground.clock.len() == 1 { String::new() } else { format!(".{number}") };
+            return format!("{ground_at}.since{number}");
         }
     }
     format!("rule.{}.since", rule.id)
@@ -378,32 +379,34 @@ pub(super) fn part_path(rule: &Rule, part: &Part) -> String {
 fn fields(rule: &Rule, table: &Table, key: &[Column], faults: &mut Faults) -> Vec<Vec<(Column, Recipe)>> {
     let mut out = Vec::new();
     for part in &rule.parts {
-        let at = format!("{}.then", part_path(rule, part));
+        let then = format!("{}.then", part_path(rule, part));
         out.push(match &part.action {
             Action::Delete => Vec::new(),
-            Action::Anonymise(recipes) => writable(recipes, table, key, &at, faults),
+            Action::Anonymise(recipes) => writable(recipes, table, key, &then, faults),
         });
     }
     out
 }
 
-/// The columns that recipes write: they are there, not computed and no part of the key.
+/// The columns that recipes write: they are there, not computed and no part of the key. `then` is the path of what
+/// becomes of them.
 pub(super) fn writable(
     recipes: &Recipes,
     table: &Table,
     key: &[Column],
-    at: &str,
+    then: &str,
     faults: &mut Faults,
 ) -> Vec<(Column, Recipe)> {
     let mut out = Vec::new();
     for (field, recipe) in recipes {
-        let Some(column) = faults.column(table, field, at) else { continue };
+        let at = format!("{then}.anonymise.{field}");
+        let Some(column) = faults.column(table, field, &at) else { continue };
         if column.generated || key.iter().any(|one| one.name == column.name) {
             let why = if column.generated { "is computed by the database" } else { "is part of the key" };
             let text = format!("column `{field}` of `{}` {why}", table.name.name);
             faults.fault(
                 codes::FIELD_NOT_WRITABLE,
-                at,
+                &at,
                 text,
                 "anonymise the columns that it is made from, or delete the record",
             );
