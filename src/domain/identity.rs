@@ -77,9 +77,12 @@ impl Identity {
                 let plain = text.chars().all(|c| c.is_ascii_digit() || " +-.()/,;|".contains(c));
                 let parts: Vec<&str> = text.split(['/', ',', ';', '|']).filter(|part| digits(part) > 0).collect();
                 // Several numbers, or one that is written with a slash (0475/12.34.56).
-                let several = parts.iter().all(|part| (7..=15).contains(&digits(part)));
+                let whole = |part: &&str| (7..=15).contains(&digits(part));
+                let several = parts.iter().all(whole);
+                // A number and something else (020-1234567/68) is anybody's.
+                let one = !parts.iter().any(whole) && digits(text) <= 15;
                 let numbers = if several { parts } else { vec![text] };
-                let readable = plain && (several || digits(text) <= 15);
+                let readable = plain && (several || one);
                 readable.then(|| numbers.into_iter().filter_map(|one| Self::new(kind, one)).collect())
             }
             IdentityKind::CustomerNumber | IdentityKind::Login => Self::new(kind, text).map(|one| vec![one]),
@@ -173,6 +176,8 @@ mod tests {
         let two = known(IdentityKind::Phone, &["0612345678", "0201234567"]);
         assert_eq!(phone("(06)12345678 / 020-1234567"), two);
         assert_eq!(phone("0475/12.34.56"), known(IdentityKind::Phone, &["0475123456"]));
-        assert_eq!(phone("06-12345678 (werk)"), Reading::Unreadable);
+        for text in ["06-12345678 (werk)", "020-1234567/68", "06-12345678 / 020"] {
+            assert_eq!(phone(text), Reading::Unreadable, "{text}");
+        }
     }
 }

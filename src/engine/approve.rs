@@ -197,7 +197,7 @@ impl Engine {
             return Ok(());
         }
         let note = self.keep_note("re-opened by itself: the live schema changed and the set is the same")?;
-        self.record(&[Body::Approved {
+        let mut bodies = vec![Body::Approved {
             plan: plan.id,
             rule: rule.id.clone(),
             decision: plan.decision,
@@ -207,7 +207,9 @@ impl Engine {
             note,
             basis: "unchanged-set".into(),
             limits: approval.limits,
-        }])
+        }];
+        bodies.extend(self.finding_closed(rule, codes::WAITING));
+        self.record(&bodies)
     }
 }
 

@@ -23,6 +23,9 @@ use crate::state::machine::Machine;
 use crate::state::notes::Notes;
 use crate::{codes, durable};
 
+/// What a successor's first entry says when the log before was lost, cut, put back or forked.
+pub(super) const LOST_HEAD: &str = "lost-head";
+
 /// Why a log gets a successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
@@ -35,7 +38,7 @@ pub enum Why {
 impl Why {
     fn word(self) -> &'static str {
         match self {
-            Self::LostHead => "lost-head",
+            Self::LostHead => LOST_HEAD,
             Self::Copied => "copied",
         }
     }

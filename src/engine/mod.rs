@@ -167,6 +167,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Whether it may be over by the next run: a system that is away, or not in the policy now.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::NoSuch(_))
+    }
+
     /// What `bewaard explain` says of it, where there is more to say.
     pub fn code(&self) -> Option<&'static Code> {
         match self {

@@ -30,12 +30,13 @@ impl Engine {
     pub fn pause(&mut self, reason: &str) -> Result<bool, EngineError> {
         self.catch_up()?;
         let anew = self.view.paused.is_none();
+        // The file first: it stops a run also where the log can't be written, and one that is reading looks at nothing
+        // else.
+        let (path, state) = (self.pause_file(), &self.loaded.settings.state);
+        durable::replace(&path, b"", durable::PRIVATE, state).map_err(failed("write", path))?;
         if anew {
             self.record_pause("paused", self.by.clone(), reason)?;
         }
-        // A run that is reading looks at the file, not at the log.
-        let (path, state) = (self.pause_file(), &self.loaded.settings.state);
-        durable::replace(&path, b"", durable::PRIVATE, state).map_err(failed("write", path))?;
         Ok(anew)
     }
 
@@ -55,6 +56,7 @@ impl Engine {
 
     /// Asked between two batches: whether it is paused. What came by file or signal is put into the log.
     pub(super) fn heed_pause(&mut self, progress: &dyn Progress) -> Result<bool, EngineError> {
+        self.catch_up()?;
         if self.view.paused.is_some() {
             return Ok(true);
         }

@@ -11,6 +11,7 @@ use super::{Engine, EngineError};
 use crate::connect::{ConnectError, Connector, Item, Presence, Query};
 use crate::domain::decide::{Found, Verdict, decide};
 use crate::domain::digest::MacKey;
+use crate::domain::hold::Holds;
 use crate::domain::outcome::Tally;
 use crate::domain::rule::{Part, Rule};
 use crate::domain::value::Key;
@@ -60,45 +61,121 @@ pub(super) fn untried(days: &DueDays, tried: &Tried) -> DueDays {
     days
 }
 
-/// What is being filled for the next batch.
+/// A record that goes, and the day since which it is due.
+struct Due {
+    item: Item,
+    since: NaiveDate,
+}
+
+/// What is being filled for the next batch, and how far the pace still goes.
 struct Next {
-    items: Vec<Item>,
-    since: Vec<NaiveDate>,
+    due: Vec<Due>,
+    /// Records of this page or of the batch that is being filled: what was found below another may be one of them.
+    taken: HashSet<Key>,
     /// Records that went into a batch since they hang below another.
     below: HashSet<Key>,
+    /// How many records of the last due day still fit.
+    last_day_left: u64,
 }
 
 impl Next {
-    /// Takes a record, and with its whole record those below it: they are due themselves, and must go in one
-    /// transaction, each with an outcome of its own.
-    fn take(&mut self, rule: &Rule, found: Found, parts: Vec<usize>, since: NaiveDate) {
-        let whole = rule.parts.iter().position(Part::is_record).filter(|place| parts.contains(place));
-        let in_batch = |items: &[Item], key: &Key| items.iter().any(|item| item.key == *key);
-        for one in found.below.into_iter().map(|below| below.found) {
-            if let Some(whole) = whole
-                && !in_batch(&self.items, &one.key)
-                && self.below.insert(one.key.clone())
-            {
-                self.items.push(Item { key: one.key, fingerprint: one.fingerprint, parts: vec![whole] });
-                self.since.push(since);
-            }
+    /// Takes a record with those below it, if all of them are within the pace; else it waits until they have gone.
+    fn take(&mut self, all: Vec<Due>, last_day: NaiveDate) {
+        let of_last_day = all.iter().filter(|one| one.since == last_day).count() as u64;
+        if of_last_day > self.last_day_left || all.iter().any(|one| one.since > last_day) {
+            return;
         }
-        self.items.push(Item { key: found.key, fingerprint: found.fingerprint, parts });
-        self.since.push(since);
+        self.last_day_left -= of_last_day;
+        let above = all.len().saturating_sub(1);
+        for (place, one) in all.into_iter().enumerate() {
+            self.taken.insert(one.item.key.clone());
+            if place < above {
+                self.below.insert(one.item.key.clone());
+            }
+            self.due.push(one);
+        }
+    }
+
+    fn reaches(&self, day: NaiveDate, last_day: NaiveDate) -> bool {
+        day < last_day || (day == last_day && self.last_day_left > 0)
+    }
+
+    fn has(&self, key: &Key) -> bool {
+        self.taken.contains(key) || self.below.contains(key)
     }
 }
 
 /// What the walk asks of each record.
 struct Pick<'a> {
     rule: &'a Rule,
+    mandate: &'a Mandate,
     collection: String,
     key: MacKey,
 }
 
 impl Pick<'_> {
+    fn mark(&self, record: &Key, part: &Part) -> Mark {
+        mark(&self.key, self.rule, &self.collection, record, &part.id)
+    }
+
     /// A record's place among those that were tried.
     fn tried_mark(&self, record: &Key) -> Option<Mark> {
-        self.rule.parts.first().map(|part| mark(&self.key, self.rule, &self.collection, record, &part.id))
+        self.rule.parts.first().map(|part| self.mark(record, part))
+    }
+
+    fn was_tried(&self, tried: &Tried, record: &Key) -> bool {
+        !tried.is_empty() && self.tried_mark(record).is_some_and(|mark| tried.contains_key(&mark))
+    }
+
+    /// The parts of a record that are due and in the mandate's set.
+    fn parts_in_set(&self, record: &Key, verdicts: &[Verdict]) -> Result<Vec<usize>, EngineError> {
+        let mut parts = Vec::new();
+        for (place, part) in self.rule.parts.iter().enumerate() {
+            if !matches!(verdicts.get(place), Some(Verdict::Due(_))) {
+                continue;
+            }
+            let in_set = self.mandate.set.contains(&self.mark(record, part)).map_err(|cause| EngineError::Io {
+                doing: "read the plan's set for",
+                path: self.collection.clone().into(),
+                cause,
+            })?;
+            if in_set {
+                parts.push(place);
+            }
+        }
+        Ok(parts)
+    }
+
+    /// What goes when this record goes, itself last: with its whole record those below it, for they are due themselves
+    /// and must go in one transaction, each with an outcome of its own. Nothing, where it is not in the set or was
+    /// tried, or one of those below it.
+    fn with_below(&self, found: Found, holds: &Holds, tried: &Tried, next: &Next) -> Result<Vec<Due>, EngineError> {
+        let verdicts = decide(self.rule, &found, holds, self.mandate.moment);
+        let Some(since) = oldest_due(&verdicts).filter(|day| next.reaches(*day, self.mandate.last_day)) else {
+            return Ok(Vec::new());
+        };
+        let parts = self.parts_in_set(&found.key, &verdicts)?;
+        if parts.is_empty() || self.was_tried(tried, &found.key) {
+            return Ok(Vec::new());
+        }
+        let whole = self.rule.parts.iter().position(Part::is_record).filter(|place| parts.contains(place));
+        let mut all = Vec::new();
+        for below in found.below.into_iter().map(|below| below.found).filter(|_| whole.is_some()) {
+            if next.has(&below.key) {
+                continue;
+            }
+            let verdicts = decide(self.rule, &below, holds, self.mandate.moment);
+            let mut its_parts = self.parts_in_set(&below.key, &verdicts)?;
+            its_parts.retain(|place| Some(*place) == whole);
+            let (Some(since), false) = (oldest_due(&verdicts), its_parts.is_empty()) else { return Ok(Vec::new()) };
+            if self.was_tried(tried, &below.key) {
+                return Ok(Vec::new());
+            }
+            let item = Item { key: below.key, fingerprint: below.fingerprint, parts: its_parts };
+            all.push(Due { item, since });
+        }
+        all.push(Due { item: Item { key: found.key, fingerprint: found.fingerprint, parts }, since });
+        Ok(all)
     }
 }
 
@@ -113,31 +190,28 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Walked, EngineError> {
         let rule = context.rule;
-        let pick = Pick { rule, collection: rule.selection.collection(), key: self.mac_key(Purpose::Plan)? };
+        let pick = Pick { rule, mandate, collection: rule.selection.collection(), key: self.mac_key(Purpose::Plan)? };
         let mut walked = Walked::default();
-        let mut next =
-            Next { items: Vec::with_capacity(BATCH), since: Vec::with_capacity(BATCH), below: HashSet::new() };
-        let (mut after, mut last_day_left) = (None, mandate.on_last_day);
+        let mut next = Next {
+            due: Vec::with_capacity(BATCH),
+            taken: HashSet::new(),
+            below: HashSet::new(),
+            last_day_left: mandate.on_last_day,
+        };
+        let mut after = None;
         loop {
             let identities = !self.holds.is_empty();
             let query = Query { rule, due_by: Some(mandate.moment.today), identities, limit: PAGE };
             let page = connector.find(&query, after.as_ref()).await?;
+            next.taken = next.due.iter().map(|one| one.item.key.clone()).collect();
             for found in page.found {
-                let verdicts = decide(rule, &found, &self.holds, mandate.moment);
-                let Some(oldest) = oldest_due(&verdicts) else { continue };
-                if oldest > mandate.last_day || (oldest == mandate.last_day && last_day_left == 0) {
+                if next.has(&found.key) {
                     continue;
                 }
-                let parts = parts_in_set(&pick, mandate, &found.key, &verdicts)?;
-                let was_tried = pick.tried_mark(&found.key).is_some_and(|mark| tried.contains_key(&mark));
-                if parts.is_empty() || was_tried || next.below.contains(&found.key) {
-                    continue;
-                }
-                last_day_left -= u64::from(oldest == mandate.last_day);
-                next.take(rule, found, parts, oldest);
-                if next.items.len() >= BATCH {
-                    self.next_batch(connector, context, &pick, &mut next, tried, &mut walked, mandate, progress)
-                        .await?;
+                let all = pick.with_below(found, &self.holds, tried, &next)?;
+                next.take(all, mandate.last_day);
+                if next.due.len() >= BATCH {
+                    self.next_batch(connector, context, &pick, &mut next, tried, &mut walked, progress).await?;
                     if walked.ends() {
                         return Ok(walked);
                     }
@@ -145,7 +219,7 @@ impl Engine {
             }
             after = page.next;
             if after.is_none() {
-                self.next_batch(connector, context, &pick, &mut next, tried, &mut walked, mandate, progress).await?;
+                self.next_batch(connector, context, &pick, &mut next, tried, &mut walked, progress).await?;
                 return Ok(walked);
             }
         }
@@ -161,10 +235,9 @@ impl Engine {
         next: &mut Next,
         tried: &mut Tried,
         walked: &mut Walked,
-        mandate: &Mandate,
         progress: &dyn Progress,
     ) -> Result<(), EngineError> {
-        let (batch, since) = (std::mem::take(&mut next.items), std::mem::take(&mut next.since));
+        let (batch, since): (Vec<Item>, Vec<NaiveDate>) = next.due.drain(..).map(|one| (one.item, one.since)).unzip();
         if batch.is_empty() {
             return Ok(());
         }
@@ -184,38 +257,13 @@ impl Engine {
             let mark = batch.get(*place).and_then(|item| pick.tried_mark(&item.key));
             tried.extend(mark.zip(since.get(*place).copied()));
         }
-        if mandate.look_again {
+        if pick.mandate.look_again {
             walked.back += found_again(connector, context.rule, &batch, &done).await?;
         }
         walked.failure = done.failure;
-        progress.at(context.rule.id.as_str(), walked.seen, mandate.set.len());
+        progress.at(context.rule.id.as_str(), walked.seen, pick.mandate.set.len());
         Ok(())
     }
-}
-
-/// The parts of a record that are due and in the mandate's set.
-fn parts_in_set(
-    pick: &Pick<'_>,
-    mandate: &Mandate,
-    record: &Key,
-    verdicts: &[Verdict],
-) -> Result<Vec<usize>, EngineError> {
-    let mut parts = Vec::new();
-    for (place, part) in pick.rule.parts.iter().enumerate() {
-        if !matches!(verdicts.get(place), Some(Verdict::Due(_))) {
-            continue;
-        }
-        let mark = mark(&pick.key, pick.rule, &pick.collection, record, &part.id);
-        let in_set = mandate.set.contains(&mark).map_err(|cause| EngineError::Io {
-            doing: "read the plan's set for",
-            path: pick.collection.clone().into(),
-            cause,
-        })?;
-        if in_set {
-            parts.push(place);
-        }
-    }
-    Ok(parts)
 }
 
 /// How many of the records that this batch purged are found again.

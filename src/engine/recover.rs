@@ -16,10 +16,11 @@ use crate::audit::entry::Body;
 use crate::codes;
 use crate::connect::{Connector, Fate, Item, Presence};
 use crate::crash_point;
+use crate::domain::digest::Digest;
 use crate::domain::id::{BatchId, PartId, RuleId, SystemId};
 use crate::domain::outcome::{Outcome, Restored, Tally};
 use crate::domain::rule::{Action, Part, Rule};
-use crate::state::inflight::{InFlight, InFlightError};
+use crate::state::inflight::{InFlight, InFlightError, InFlightFolder};
 
 /// What recovery did.
 #[derive(Debug, Default)]
@@ -35,8 +36,10 @@ pub struct Recovered {
 }
 
 impl Engine {
-    /// Settles everything in flight. Only under the run lock, and only after log and last head agreed.
+    /// Settles everything in flight. Only under the run lock, and only where neither log, machine nor clock are in doubt.
     pub async fn recover(&mut self) -> Result<Recovered, EngineError> {
+        self.sure()?;
+        self.sure_of_time()?;
         let mut recovered = Recovered::default();
         let files = self.inflight.batches().map_err(|cause| EngineError::Io {
             doing: "list the in-flight files in",
@@ -57,7 +60,7 @@ impl Engine {
             match self.recover_batch(&batch).await {
                 Ok(Some(tally)) => drop(recovered.settled.insert(batch, tally)),
                 Ok(None) => recovered.beyond.push(batch),
-                Err(EngineError::Connect(error)) => recovered.waiting.push((batch, error.to_string())),
+                Err(error) if error.may_pass() => recovered.waiting.push((batch, error.to_string())),
                 Err(error) => return Err(error),
             }
         }
@@ -80,17 +83,26 @@ impl Engine {
 
     async fn recover_batch(&mut self, batch: &BatchId) -> Result<Option<Tally>, EngineError> {
         let Some(open) = self.view.open.get(batch).cloned() else { return Ok(Some(Tally::default())) };
-        let flight = match self.inflight.read(batch, self.ring()?) {
-            Ok(Some((digest, flight))) if digest == open.file => Some(flight),
-            Ok(_) | Err(InFlightError::Sealed(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let Some(flight) = flight else {
+        let Some(flight) = self.flight(&self.inflight, batch, open.file)? else {
             self.freeze_beyond_settling(batch, &open.rule, open.count)?;
             return Ok(None);
         };
         let connector = self.system(&flight.rule.system)?;
         self.settle_batch(connector.as_ref(), batch).await.map(Some)
+    }
+
+    /// A file of something in flight, where it is the one that the intent names.
+    pub(super) fn flight(
+        &self,
+        folder: &InFlightFolder,
+        batch: &BatchId,
+        named: Digest,
+    ) -> Result<Option<InFlight>, EngineError> {
+        match folder.read(batch, self.ring()?) {
+            Ok(Some((digest, flight))) if digest == named => Ok(Some(flight)),
+            Ok(_) | Err(InFlightError::Sealed(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn freeze_beyond_settling(&mut self, batch: &BatchId, rule: &RuleId, count: u64) -> Result<(), EngineError> {
@@ -123,14 +135,10 @@ impl Engine {
         batch: &BatchId,
     ) -> Result<Tally, EngineError> {
         let Some(open) = self.view.open.get(batch).cloned() else { return Ok(Tally::default()) };
-        let Some((digest, flight)) = self.inflight.read(batch, self.ring()?)? else {
+        let Some(flight) = self.flight(&self.inflight, batch, open.file)? else {
             self.freeze_beyond_settling(batch, &open.rule, open.count)?;
             return Ok(Tally::default());
         };
-        if digest != open.file {
-            self.freeze_beyond_settling(batch, &open.rule, open.count)?;
-            return Ok(Tally::default());
-        }
         let ticket = self.inflight.ticket(batch).map_err(|cause| EngineError::Io {
             doing: "read the ticket of",
             path: batch.as_str().into(),
@@ -151,6 +159,8 @@ impl Engine {
                 let Some(part) = rule.parts.get(*place) else { continue };
                 let record = self.commit_to(rule, &item.key, &part.id, &flight.log_key)?;
                 if open.have.contains(&(record, part.id.clone())) {
+                    // What became of it stands in the log; if it went, it is kept.
+                    gone.insert(item.key.clone());
                     continue;
                 }
                 let outcome = settle(part, *place, fate, presence);
@@ -186,7 +196,7 @@ fn outcome_body(
     batch: &BatchId,
     rule: &Rule,
     part: &PartId,
-    record: crate::domain::digest::Digest,
+    record: Digest,
     result: Outcome,
     until: Option<NaiveDate>,
 ) -> Body {

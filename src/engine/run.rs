@@ -61,8 +61,9 @@ impl RunReport {
     fn and_then(mut self, next: Self) -> Self {
         self.tally.merge(&next.tally);
         self.windows.extend(next.windows);
-        let how = if next.run.is_none() && next.how == RunEnd::Waiting { self.how } else { next.how };
-        Self { how, left: next.left, failure: next.failure, ..self }
+        let waits = next.run.is_none() && next.how == RunEnd::Waiting;
+        let (how, left) = if waits { (self.how, self.left) } else { (next.how, next.left) };
+        Self { how, left, failure: next.failure, ..self }
     }
 }
 
@@ -185,10 +186,16 @@ impl Engine {
         let mut whole: Option<RunReport> = None;
         loop {
             job.again = false;
-            let report = self.run_once(connector, &mut job, progress).await?;
-            let report = match whole.take() {
-                None => report,
-                Some(before) => before.and_then(report),
+            let report = match (self.run_once(connector, &mut job, progress).await, whole.take()) {
+                // What the walk before did must be told.
+                (Err(EngineError::Stopped), Some(before)) => {
+                    return Ok(RunReport { how: RunEnd::Stopped, ..before });
+                }
+                (report, before) => (report?, before),
+            };
+            let report = match report {
+                (report, None) => report,
+                (report, Some(before)) => before.and_then(report),
             };
             if job.again && progress.stop() {
                 return Ok(RunReport { how: RunEnd::Stopped, ..report });
@@ -212,7 +219,7 @@ impl Engine {
         let (plan, gate) = (planned.plan.clone(), planned.gate.clone());
         let Some(mandate) = self.mandate(connector, job, planned).await? else {
             self.record_refusal(rule, &plan, &gate)?;
-            self.record_ledger(rule, &plan, 0, plan.survey.due, plan.survey.oldest_due)?;
+            self.record_ledger(rule, &plan, job.purged, plan.survey.due, plan.survey.oldest_due)?;
             self.publish()?;
             // A rule that nobody has approved yet, and that has nothing due, keeps nobody waiting.
             let nothing = plan.survey.due == 0 && matches!(gate, Gate::NeedsApproval { .. });
@@ -221,7 +228,7 @@ impl Engine {
         if mandate.set.is_empty() {
             let closed = self.finding_closed(rule, codes::RECORDS_REFUSED);
             self.record(&closed.into_iter().collect::<Vec<_>>())?;
-            self.record_ledger(rule, &plan, 0, 0, None)?;
+            self.record_ledger(rule, &plan, job.purged, 0, None)?;
             self.publish()?;
             return Ok(RunReport::idle(&plan, &gate, RunEnd::Done));
         }
@@ -231,7 +238,7 @@ impl Engine {
             (job.started == Started::BySchedule && self.bitten_just_now(rule)).then_some(RunEnd::FirstBite)
         };
         if let Some(how) = idle {
-            self.record_ledger(rule, &plan, 0, plan.survey.due, plan.survey.oldest_due)?;
+            self.record_ledger(rule, &plan, job.purged, plan.survey.due, plan.survey.oldest_due)?;
             self.publish()?;
             return Ok(RunReport { left: plan.survey.due, ..RunReport::idle(&plan, &gate, how) });
         }
@@ -308,6 +315,7 @@ impl Engine {
             by: self.by.clone(),
             window: keeping.as_ref().map(Keeping::window),
         });
+        bodies.extend(self.finding_closed(rule, codes::WAITING));
         self.record(&bodies)?;
         let window = keeping.as_ref().map(|keeping| (run.clone(), keeping.until));
         let context = RunContext {

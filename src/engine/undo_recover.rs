@@ -18,7 +18,7 @@ use crate::crash_point;
 use crate::domain::id::{BatchId, PartId};
 use crate::domain::outcome::Restored;
 use crate::domain::value::Key;
-use crate::state::inflight::{InFlight, InFlightError};
+use crate::state::inflight::InFlight;
 
 impl Engine {
     /// Settles every undo that was interrupted.
@@ -42,10 +42,13 @@ impl Engine {
                 recovered.beyond.push(undo);
                 continue;
             };
-            let connector = self.system(&system)?;
-            match self.settle_undo(connector.as_ref(), &undo).await {
+            let settled = match self.system(&system) {
+                Ok(connector) => self.settle_undo(connector.as_ref(), &undo).await,
+                Err(error) => Err(error),
+            };
+            match settled {
                 Ok(tally) => drop(recovered.undone.insert(undo, tally)),
-                Err(EngineError::Connect(error)) => recovered.waiting.push((undo, error.to_string())),
+                Err(error) if error.may_pass() => recovered.waiting.push((undo, error.to_string())),
                 Err(error) => return Err(error),
             }
         }
@@ -55,11 +58,7 @@ impl Engine {
     /// The file of an open undo, where it is the one that the intent names.
     fn flight_of(&self, undo: &BatchId) -> Result<Option<InFlight>, EngineError> {
         let Some(open) = self.view.undoing.get(undo) else { return Ok(None) };
-        match self.undoing.read(undo, self.ring()?) {
-            Ok(Some((digest, flight))) if digest == open.file => Ok(Some(flight)),
-            Ok(_) | Err(InFlightError::Sealed(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        self.flight(&self.undoing, undo, open.file)
     }
 
     fn beyond_knowing(&mut self, undo: &BatchId) -> Result<(), EngineError> {

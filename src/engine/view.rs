@@ -26,6 +26,8 @@ pub struct View {
     pub size: u64,
     /// The time of the newest entry.
     pub last: Option<DateTime<Utc>>,
+    /// The time of the newest entry that says that the clock was right.
+    pub vouched: Option<DateTime<Utc>>,
     /// The segment of the newest entry.
     pub segment: String,
     /// Plans by id.
@@ -76,6 +78,8 @@ pub struct View {
     pub policy: Option<Digest>,
     /// The verifier key in force.
     pub verifier: String,
+    /// Whether the log succeeds one that was lost: its open windows are not known here.
+    pub after_loss: bool,
     /// The keyed digest of the machine that the log is bound to.
     pub machine: Option<Digest>,
     /// One for each part of it; a log of the first form has none.
@@ -209,6 +213,9 @@ impl View {
     pub fn apply(&mut self, entry: &Entry) {
         self.size = entry.index + 1;
         self.last = Some(self.last.map_or(entry.time, |last| last.max(entry.time)));
+        if super::time::vouches(&entry.body) {
+            self.vouched = self.vouched.max(Some(entry.time));
+        }
         self.segment.clone_from(&entry.segment);
         match &entry.body {
             Body::Init { verifier, machine, machines, .. } => {
@@ -216,6 +223,7 @@ impl View {
                 self.bind(*machine, machines);
             }
             Body::Adopted { machine, machines, .. } => self.bind(*machine, machines),
+            Body::LogContinued { why, .. } => self.after_loss = why == super::continuing::LOST_HEAD,
             Body::KeyChanged { purpose, id, change, .. } if purpose == "signing" && change == "replaced" => {
                 self.verifier.clone_from(id);
             }
@@ -267,7 +275,9 @@ impl View {
                 };
                 self.plans.insert(*plan, fact);
                 let open = self.gates.get(rule).and_then(|gate| self.plans.get(gate));
-                if open.is_none_or(|gate| gate.decision != *decision) {
+                if *due == 0 {
+                    self.no_longer_waiting(rule);
+                } else if open.is_none_or(|gate| gate.decision != *decision) {
                     let since = self.waiting.get(rule).map_or(entry.time, |(_, since)| *since);
                     self.waiting.insert(rule.clone(), (*plan, since));
                 }

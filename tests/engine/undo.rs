@@ -196,7 +196,7 @@ fn after_its_day_the_key_is_gone_and_with_it_everything() {
     assert!(said.err.contains("can't be undone any more"), "{}", said.err);
     assert!(!file.exists() && !bench.file("state/quarantine").join(&run).exists());
     assert!(bench.entries("key-changed").iter().any(|entry| entry["id"] == *key && entry["change"] == "destroyed"));
-    let late = undo(&bench, &run).ends(3);
+    let late = later(&bench, 7, &["undo", &run, "--reason", "too late"]).ends(3);
     assert!(late.err.contains("its key is destroyed"), "{}", late.err);
     let status = later(&bench, 7, &["status", "--json"]).ends(0).json();
     assert_eq!(status["windows"].as_array().unwrap().len(), 0);
