@@ -46,11 +46,11 @@ pub(super) fn run_id(text: &str) -> Result<RunId, Failure> {
 
 fn tell(run: &RunId, report: &UndoReport, out: Out) -> Ended {
     let of = |word: Restored| report.tally.get(&word).copied().unwrap_or(0);
-    let lacks = of(Restored::Failed) + of(Restored::Conflict) + of(Restored::Unknown);
+    let lacks = of(Restored::Failed) + of(Restored::Conflict) + of(Restored::Unknown) + report.damaged;
     if out.json {
         let mut value = serde_json::json!({
             "schema": SCHEMA, "run": run.as_str(), "rule": report.rule.as_str(), "until": report.window.until,
-            "left": report.left, "holds": report.holds, "error": report.failure.as_ref().map(ToString::to_string),
+            "left": report.left, "damaged": report.damaged, "holds": report.holds, "error": report.failure.as_ref().map(ToString::to_string),
         });
         for word in Restored::ALL {
             value[word.word()] = of(word).into();
@@ -63,6 +63,10 @@ fn tell(run: &RunId, report: &UndoReport, out: Out) -> Ended {
         if report.left > 0 {
             let rows = count(report.left, "row", "rows");
             out.line(format!("  {rows} of others had changed since and were left as they are"))?;
+        }
+        if report.damaged > 0 {
+            let what = count(report.damaged, "part of a record", "parts of records");
+            out.line(format!("  {what} can't be put back: what was kept of them is damaged; only a backup has it"))?;
         }
         for hold in &report.holds {
             out.line(format!("  held until a person looks:  bewaard hold release {hold} --reason \"...\""))?;

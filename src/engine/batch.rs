@@ -21,7 +21,7 @@ use crate::state::inflight::{InFlight, InFlightFolder, InFlightRecord};
 use crate::state::keys::KeyId;
 
 /// Attempts at one batch when the server breaks a deadlock or gives no lock in time.
-pub(super) const ATTEMPTS: u32 = 6;
+const ATTEMPTS: u32 = 6;
 /// Bytes of the log that one outcome takes at most, reserved before the intent.
 pub(super) const OUTCOME_BYTES: u64 = 640;
 
@@ -105,7 +105,6 @@ impl Engine {
             decision: context.decision,
             log_key: log_key.to_string(),
             records: records.collect(),
-            undoes: None,
         };
         let file = self.inflight.write(&flight, self.ring()?)?;
         crash_point!("inflight-written");
@@ -140,20 +139,11 @@ impl Engine {
             keeping,
         });
         let watch = Watch { folder: &self.inflight, batch: id, keeper };
-        let mut pause = Duration::from_millis(50);
-        let mut attempt = 1;
-        loop {
+        with_retries(id, async || {
             let batch = Batch { id, rule: context.rule, items, now: crate::now::now() };
-            match connector.erase(&batch, &judge, &watch).await {
-                Err(EraseError::NotDone(error)) if error.advice == Advice::RetryLater && attempt < ATTEMPTS => {
-                    tracing::info!(batch = %id, attempt, error = %error, "batch rolled back, will be tried again");
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                    attempt += 1;
-                }
-                answer => return answer,
-            }
-        }
+            connector.erase(&batch, &judge, &watch).await
+        })
+        .await
     }
 
     /// Outcomes under one signed head, then the in-flight file goes.
@@ -238,6 +228,26 @@ impl Engine {
             path: id.as_str().into(),
             cause,
         })
+    }
+}
+
+/// Tries again what the server rolled back because of a deadlock or a lock that did not come in time.
+pub(super) async fn with_retries<T>(
+    batch: &BatchId,
+    once: impl AsyncFn() -> Result<T, EraseError>,
+) -> Result<T, EraseError> {
+    let mut pause = Duration::from_millis(50);
+    let mut attempt = 1;
+    loop {
+        match once().await {
+            Err(EraseError::NotDone(error)) if error.advice == Advice::RetryLater && attempt < ATTEMPTS => {
+                tracing::info!(batch = %batch, attempt, error = %error, "batch rolled back, will be tried again");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+                attempt += 1;
+            }
+            answer => return answer,
+        }
     }
 }
 

@@ -3,10 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
 use super::host::{default_origin, keys_folder, log_paths};
+use super::quarantine::{last_day, quarantine_keys};
 use super::view::View;
 use super::{Engine, EngineError};
-use crate::audit::entry::{Body, By, SEALED, segment_of};
+use crate::audit::entry::{Body, By, segment_of};
 use crate::audit::fault::LogFault;
 use crate::audit::heads::{self, Head};
 use crate::audit::journal::FOLDER;
@@ -19,15 +23,17 @@ use crate::domain::digest::{Digest, MacKey};
 use crate::domain::hold::Holds;
 use crate::state::keys::{KeyFault, KeyId, KeyRing, Purpose};
 use crate::state::lock::RunLock;
-use crate::state::machine::Machine;
 use crate::state::notes::Notes;
-use crate::{codes, durable};
+use crate::{codes, crash_point, durable};
 
 /// What a successor's first entry says when the log before was lost, cut, put back or forked.
 pub(super) const LOST_HEAD: &str = "lost-head";
 
+/// Says in the state folder that a log is being continued.
+const MARKER: &str = "continuing";
+
 /// Why a log gets a successor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Why {
     /// It was lost, cut, put back or forked.
     LostHead,
@@ -63,8 +69,18 @@ pub struct Continued {
     pub open: u64,
     /// Open batches that stay with the first machine.
     pub left_open: u64,
+    /// What nobody can do any more.
+    pub lost: Vec<String>,
     /// What could not be done outside the log.
     pub trouble: Vec<String>,
+}
+
+/// That a log is being continued: on the disk while its folder lies aside and the successor is not there yet.
+#[derive(Debug, Serialize, Deserialize)]
+struct Halfway {
+    why: Why,
+    /// Where the old log is moved to.
+    aside: PathBuf,
 }
 
 /// The old log, as far as it can be read.
@@ -91,7 +107,7 @@ impl Engine {
         without_holds: bool,
         reason: &str,
     ) -> Result<Continued, EngineError> {
-        let state = loaded.settings.state.clone();
+        let (state, now) = (loaded.settings.state.clone(), crate::now::now());
         if !state.exists() && !loaded.settings.log.join(FOLDER).is_dir() {
             return Err(EngineError::NotInitialised(state));
         }
@@ -99,7 +115,10 @@ impl Engine {
         super::who::be_owner(loaded)?;
         let lock = RunLock::take(&state).map_err(io("take the run lock in", &state))?;
         let _lock = lock.ok_or_else(|| EngineError::Busy(state.clone()))?;
-        let known = last_known(loaded);
+        let halfway = halfway(loaded)?;
+        let why = halfway.as_ref().map_or(why, |halfway| halfway.why);
+        let known = last_known(loaded, halfway.as_ref().map_or(&loaded.settings.log, |halfway| &halfway.aside));
+        let mut lost = Vec::new();
         let old_keys = match KeyRing::open(&keys_folder(&state), loaded.settings.wrap.as_ref()) {
             Err(KeyFault::Missing(_)) if why == Why::LostHead && !keys_folder(&state).join("current.json").exists() => {
                 None
@@ -108,6 +127,9 @@ impl Engine {
         };
         let by_key =
             || old_keys.as_ref().and_then(|keys| keys.signer().ok()).map(|key| key.verifier().name().to_string());
+        if let (Why::LostHead, Some(keys)) = (why, &old_keys) {
+            lost = closed_windows(keys, &known.view, now.date_naive())?;
+        }
         let before = known.origin.clone().or_else(by_key).unwrap_or_default();
         let holds = carried_holds(&known, old_keys.as_ref(), without_holds)?;
         let seen = outside::read(&loaded.settings.outside);
@@ -115,14 +137,23 @@ impl Engine {
             outside_is_ours_alone(&seen, &before)?;
         }
         let origin = default_origin(&loaded.policy.controller);
-        let (kept_in, outside, mut trouble) = set_aside(loaded, &seen)?;
-        let now = crate::now::now();
+        let kept = halfway.map_or_else(|| aside(&loaded.settings.log), |halfway| halfway.aside);
+        let marker = state.join(MARKER);
+        let text = serde_json::to_vec(&Halfway { why, aside: kept.clone() }).map_err(std::io::Error::from);
+        text.and_then(|text| durable::replace(&marker, &text, durable::PRIVATE, &state))
+            .map_err(io("write", &marker))?;
+        crash_point!("continue-marked");
+        let (outside, mut trouble) = set_aside(loaded, &seen, &kept)?;
+        crash_point!("continue-aside");
         let keys = new_keys(loaded, old_keys, why, &origin, &segment_of(now))?;
+        crash_point!("continue-keys");
         let bodies = first_entries(loaded, &keys, &known, &holds, why, &before, reason)?;
         let signer = keys.signer()?;
         let verifier = signer.verifier().to_string();
         let log_key = keys.current(Purpose::Log).map(String::from).unwrap_or_default();
         let mut log = Log::create(log_paths(loaded), signer, &origin, &bodies, &log_key, now)?;
+        crash_point!("continue-made");
+        durable::remove(&marker).map_err(io("remove", &marker))?;
         match log.publish() {
             Err(fault @ LogFault::Outside { .. }) => trouble.push(fault.to_string()),
             Err(fault) if fault.code() == codes::OUTSIDE_DIFFERS => trouble.push(fault.to_string()),
@@ -130,8 +161,25 @@ impl Engine {
         }
         let (held, open) = (holds.iter().count() as u64, known.view.open.len() as u64);
         let (open, left_open) = if why == Why::Copied { (0, open) } else { (open, 0) };
-        Ok(Continued { before, kept_in, outside, origin, verifier, holds: held, open, left_open, trouble })
+        let kept_in = kept.exists().then_some(kept);
+        Ok(Continued { before, kept_in, outside, origin, verifier, holds: held, open, left_open, lost, trouble })
     }
+}
+
+/// What the successor of a lost log can't do any more: put back what earlier runs took.
+fn closed_windows(keys: &KeyRing, view: &View, today: NaiveDate) -> Result<Vec<String>, KeyFault> {
+    let days = quarantine_keys(keys)?.iter().filter_map(last_day).filter(|day| *day > today).collect::<Vec<_>>();
+    let mut out = Vec::new();
+    if let Some(last) = days.iter().max() {
+        let runs = if days.len() == 1 { "1 run".into() } else { format!("{} runs", days.len()) };
+        let until = last.format("%d-%m-%Y");
+        out.push(format!("{runs} can't be undone any more; what they took stays sealed and is destroyed by {until}"));
+    }
+    if !view.undoing.is_empty() {
+        let text = "what was being put back when the log ended is not settled: look whether it is there";
+        out.push(format!("{text} ({} of them)", view.undoing.len()));
+    }
+    Ok(out)
 }
 
 /// A copy must not share its outside heads with the machine that goes on.
@@ -148,10 +196,28 @@ fn outside_is_ours_alone(seen: &[Seen], before: &str) -> Result<(), EngineError>
     Ok(())
 }
 
-type Aside = (Option<PathBuf>, Vec<PathBuf>, Vec<String>);
+/// What an interrupted `continue` left, where it is this log's: its folder lies aside, and no successor has a head yet.
+fn halfway(loaded: &Loaded) -> Result<Option<Halfway>, EngineError> {
+    let (state, path) = (&loaded.settings.state, loaded.settings.state.join(MARKER));
+    if loaded.settings.log.exists() || !path.exists() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&path).map_err(io("read", &path))?;
+    let halfway: Halfway = serde_json::from_slice(&bytes).map_err(|cause| io("read", &path)(cause.into()))?;
+    let heads = outside::read(&[state.join("last-head")]).into_iter().filter_map(|seen| seen.head);
+    let last = heads.map(|head| head.checkpoint.origin).next();
+    let origin = entries(&halfway.aside, 0).ok().and_then(|mut all| all.next()).and_then(Result::ok);
+    let origin = origin.and_then(|(_, entry, _)| match entry.body {
+        Body::Init { origin, .. } => Some(origin),
+        _ => None,
+    });
+    Ok((last.is_none() || last == origin).then_some(halfway))
+}
+
+type Aside = (Vec<PathBuf>, Vec<String>);
 
 /// Moves the old log and its outside heads aside; nothing is removed but the last head, which the log itself has.
-fn set_aside(loaded: &Loaded, seen: &[Seen]) -> Result<Aside, EngineError> {
+fn set_aside(loaded: &Loaded, seen: &[Seen], kept: &Path) -> Result<Aside, EngineError> {
     let (mut outside, mut trouble) = (Vec::new(), Vec::new());
     for Seen { path, head } in seen {
         if head.is_some() {
@@ -164,17 +230,13 @@ fn set_aside(loaded: &Loaded, seen: &[Seen]) -> Result<Aside, EngineError> {
     }
     let last_head = loaded.settings.state.join("last-head");
     let log = &loaded.settings.log;
-    let kept_in = if log.exists() {
-        let kept = aside(log);
-        durable::place_folder(log, &kept).map_err(io("set aside", log))?;
-        Some(kept)
-    } else {
-        None
-    };
+    if log.exists() {
+        durable::place_folder(log, kept).map_err(io("set aside", log))?;
+    }
     if last_head.exists() {
         durable::set_aside(&last_head, &aside(&last_head)).map_err(io("set aside", &last_head))?;
     }
-    Ok((kept_in, outside, trouble))
+    Ok((outside, trouble))
 }
 
 /// The keys of the successor: a name and a signing key of its own, and a log key. A copy gets new keys but for those
@@ -214,35 +276,21 @@ fn first_entries(
     reason: &str,
 ) -> Result<Vec<Body>, EngineError> {
     let state = &loaded.settings.state;
-    let verifier = keys.signer()?.verifier().clone();
     let by = By { uid: super::who::started_as(), actor: None };
     let note = Notes::new(state).keep(reason).map_err(io("write a note in", state))?;
-    let (here, bind) = (Machine::look(state), keys.current_mac(Purpose::Fingerprint)?);
     let (size, root) = known.head.as_ref().map_or((0, Digest([0; 32])), |head| (head.size, head.root));
     let copied = why == Why::Copied;
-    let mut bodies = vec![
-        Body::Init {
-            origin: verifier.name().to_string(),
-            verifier: verifier.to_string(),
-            machine: here.whole(&bind),
-            machines: here.digests(&bind),
-            heads: Some(SEALED.into()),
-            version: env!("CARGO_PKG_VERSION").into(),
-        },
-        Body::LogContinued {
-            origin: before.to_string(),
-            size,
-            root,
-            why: why.word().into(),
-            left_open: if copied { known.view.open.len() as u64 } else { 0 },
-            by: by.clone(),
-            note,
-        },
-    ];
-    for purpose in Purpose::ALL {
-        let id = keys.current(purpose).map(String::from).unwrap_or_default();
-        bodies.push(Body::KeyChanged { purpose: purpose.word().into(), id, change: "made".into(), proof: None });
-    }
+    let mut bodies = super::host::birth(keys, state)?;
+    let continued = Body::LogContinued {
+        origin: before.to_string(),
+        size,
+        root,
+        why: why.word().into(),
+        left_open: if copied { known.view.open.len() as u64 } else { 0 },
+        by: by.clone(),
+        note,
+    };
+    bodies.insert(1, continued);
     bodies.extend(hold_entries(&known.view, holds, &by, note));
     if !copied {
         bodies.extend(known.view.open.iter().map(|(batch, open)| Body::BatchIntended {
@@ -258,9 +306,9 @@ fn first_entries(
 }
 
 /// What the old entries, heads and outside heads say, as far as they can be read.
-fn last_known(loaded: &Loaded) -> Known {
+fn last_known(loaded: &Loaded, log: &Path) -> Known {
     let (mut view, mut whole, mut origin) = (View::default(), true, None);
-    match entries(&loaded.settings.log, 0) {
+    match entries(log, 0) {
         Ok(all) => {
             for read in all {
                 let Ok((_, entry, _)) = read else {
@@ -275,7 +323,7 @@ fn last_known(loaded: &Loaded) -> Known {
         }
         Err(_) => whole = false,
     }
-    let head = heads::tail(&loaded.settings.log).ok().and_then(|tail| tail.newest);
+    let head = heads::tail(log).ok().and_then(|tail| tail.newest);
     let head = head.and_then(|line| Head::from_line(&line).ok()).map(|(head, _)| head);
     let paths: Vec<PathBuf> =
         [loaded.settings.state.join("last-head")].into_iter().chain(loaded.settings.outside.clone()).collect();

@@ -127,20 +127,7 @@ impl Engine {
         }
         let signer = keys.signer()?;
         let verifier = signer.verifier().clone();
-        let (here, bind) = (Machine::look(state), keys.current_mac(Purpose::Fingerprint)?);
-        let mut bodies = vec![Body::Init {
-            origin: verifier.name().to_string(),
-            verifier: verifier.to_string(),
-            machine: here.whole(&bind),
-            machines: here.digests(&bind),
-            heads: Some(SEALED.into()),
-            version: env!("CARGO_PKG_VERSION").into(),
-        }];
-        for purpose in Purpose::ALL {
-            let id = keys.current(purpose).map(String::from).unwrap_or_default();
-            let word = purpose.word().into();
-            bodies.push(Body::KeyChanged { purpose: word, id, change: "made".into(), proof: None });
-        }
+        let bodies = birth(&keys, state)?;
         let log_key = keys.current(Purpose::Log).map(String::from).unwrap_or_default();
         let mut log = Log::create(paths, signer, verifier.name(), &bodies, &log_key, now)?;
         log.publish()?;
@@ -187,6 +174,25 @@ impl Engine {
         let bodies = chunks.into_iter().map(|rules| Body::PolicyInForce { policy: digest, rules });
         self.record(&bodies.collect::<Vec<_>>())
     }
+}
+
+/// The first entries of a log: its name and key, the machine that it is bound to, and the keys that it begins with.
+pub(super) fn birth(keys: &KeyRing, state: &Path) -> Result<Vec<Body>, EngineError> {
+    let verifier = keys.signer()?.verifier().clone();
+    let (here, bind) = (Machine::look(state), keys.current_mac(Purpose::Fingerprint)?);
+    let mut bodies = vec![Body::Init {
+        origin: verifier.name().to_string(),
+        verifier: verifier.to_string(),
+        machine: here.whole(&bind),
+        machines: here.digests(&bind),
+        heads: Some(SEALED.into()),
+        version: env!("CARGO_PKG_VERSION").into(),
+    }];
+    for purpose in Purpose::ALL {
+        let id = keys.current(purpose).map(String::from).unwrap_or_default();
+        bodies.push(Body::KeyChanged { purpose: purpose.word().into(), id, change: "made".into(), proof: None });
+    }
+    Ok(bodies)
 }
 
 /// Where the log and what belongs to it lie.

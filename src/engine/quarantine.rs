@@ -15,13 +15,13 @@ use super::{Engine, EngineError};
 use crate::audit::entry::{Body, Window};
 use crate::connect::{Connector, Item, Keeper, Kept};
 use crate::crash_point;
-use crate::domain::id::{BatchId, PartId, RunId, SystemId};
+use crate::domain::id::{BatchId, PartId, RuleId, RunId, SystemId};
 use crate::domain::outcome::Outcome;
 use crate::domain::rule::Rule;
 use crate::domain::value::{Key, record_bytes};
 use crate::secret::Secret;
-use crate::state::keys::{KeyFault, KeyId, Purpose};
-use crate::state::quarantine::Quarantine;
+use crate::state::keys::{KeyFault, KeyId, KeyRing, Purpose};
+use crate::state::quarantine::{Quarantine, QuarantineFault};
 
 /// What all batches of a run keep under.
 #[derive(Debug, Clone)]
@@ -152,6 +152,11 @@ impl KeptInFlight {
     }
 }
 
+/// Whether what was kept is there and can't be opened.
+pub(super) fn is_damaged(error: &EngineError) -> bool {
+    matches!(error, EngineError::Quarantine(QuarantineFault::Sealed(_)))
+}
+
 impl Engine {
     /// Makes the key of a run's quarantine, where its rule has an undo window.
     pub(super) async fn open_window(
@@ -182,7 +187,7 @@ impl Engine {
             key => key?,
         };
         let Some(slots) = self.quarantine.read(run, batch, &key)? else { return Ok(None) };
-        let damaged = || EngineError::Refused(format!("what {batch} kept is not in a form that this program reads"));
+        let damaged = || EngineError::Quarantine(QuarantineFault::Sealed(batch.as_str().into()));
         let mut slots = slots.into_iter().enumerate();
         let about = slots.next().and_then(|(_, slot)| slot).ok_or_else(damaged)?;
         let about = serde_json::from_slice(about.bytes()).map_err(|_| damaged())?;
@@ -198,7 +203,14 @@ impl Engine {
     /// What a batch that is being settled had kept.
     pub(super) fn kept_of_batch(&self, run: &RunId, batch: &BatchId) -> Result<KeptInFlight, EngineError> {
         let until = self.view.windows.get(run).map(|window| window.until);
-        let kept = self.kept_batch(run, batch)?;
+        let kept = match self.kept_batch(run, batch) {
+            // What can't be opened can't be undone; what became of the batch is settled all the same.
+            Err(error) if is_damaged(&error) => {
+                tracing::error!(batch = %batch, error = %error, "what a batch kept can't be opened");
+                None
+            }
+            kept => kept?,
+        };
         let slots = kept.into_iter().flat_map(|kept| kept.records).map(|record| (record.key, record.slot)).collect();
         Ok(KeptInFlight { slots, until })
     }
@@ -244,9 +256,13 @@ impl Engine {
         Ok(forgotten)
     }
 
-    /// Ends every quarantine whose day has come: key, entry, folder. Only under the run lock. Where the system that it
-    /// was taken from tells another time than this host, nothing is destroyed, for it can't be made again.
+    /// Ends every quarantine whose day has come: key, entry, folder. Only under the run lock, and only where nothing is
+    /// in doubt. Where the system that it was taken from is away, or tells another time than this host, nothing is
+    /// destroyed, for it can't be made again.
     pub async fn expire_quarantines(&mut self, now: DateTime<Utc>) -> Result<Vec<Expired>, EngineError> {
+        if self.doubt.is_some() || self.time_doubt().is_some() {
+            return Ok(Vec::new());
+        }
         let today = self.moment(now).today;
         let due: Vec<_> = self.view.windows.iter().filter(|(_, window)| window.until <= today).collect();
         let due: Vec<_> = due.into_iter().map(|(run, window)| (run.clone(), window.clone())).collect();
@@ -254,7 +270,7 @@ impl Engine {
         for (run, window) in due {
             // What is being put back is settled first.
             let busy = self.view.undoing.values().any(|open| open.run == run);
-            if busy || !self.time_is_sure(&window.rule).await {
+            if busy || !self.time_is_sure(&window.rule).await? {
                 continue;
             }
             crash_point!("quarantine-expire");
@@ -266,32 +282,60 @@ impl Engine {
             self.quarantine.drop_run(&run)?;
             ended.push(Expired { run, until: window.until, kept: window.kept });
         }
-        self.sweep_quarantines()?;
+        self.sweep_quarantines(today)?;
         Ok(ended)
     }
 
-    /// Whether host and system agree on the time; a system that is away or no longer in the policy says nothing.
-    async fn time_is_sure(&mut self, rule: &crate::domain::id::RuleId) -> bool {
-        let Some(system) = self.loaded.policy.rules.get(rule).map(|rule| rule.system.clone()) else { return true };
-        let Ok(connector) = self.system(&system) else { return true };
-        !matches!(self.trusted_now(connector.as_ref()).await, Err(EngineError::Time(_)))
+    /// Whether host and system agree on the time. A rule that is no longer in the policy has only the host's.
+    async fn time_is_sure(&mut self, rule: &RuleId) -> Result<bool, EngineError> {
+        let Some(system) = self.loaded.policy.rules.get(rule).map(|rule| rule.system.clone()) else { return Ok(true) };
+        let told = match self.system(&system) {
+            Ok(connector) => self.trusted_now(connector.as_ref()).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match told {
+            Ok(()) => Ok(true),
+            Err(EngineError::Time(_)) => Ok(false),
+            Err(error) if error.may_pass() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
-    /// What a kill left: folders of runs that are over, and keys under which no run ever started.
-    fn sweep_quarantines(&mut self) -> Result<(), EngineError> {
+    /// What a kill left: folders of runs that are over, and keys under which no run ever started. After a log that was
+    /// lost, runs may have windows that nobody knows of here: what they keep stays closed until its day.
+    fn sweep_quarantines(&mut self, today: NaiveDate) -> Result<(), EngineError> {
+        let closed = |id: &&KeyId| self.view.after_loss && last_day(id).is_some_and(|until| until > today);
+        let keys = self.unknown_quarantine_keys()?;
+        let any = keys.iter().any(|id| closed(&id));
+        let orphans: Vec<KeyId> = keys.iter().filter(|id| !closed(id)).cloned().collect();
         for run in self.quarantine.runs()? {
-            if !self.view.windows.contains_key(&run) {
+            if !any && !self.view.windows.contains_key(&run) {
                 self.quarantine.drop_run(&run)?;
             }
         }
-        let known: BTreeSet<&str> = self.view.windows.values().map(|window| window.key.as_str()).collect();
-        let prefix = format!("{}-", Purpose::Quarantine.word());
-        let orphans = self.ring()?.ids()?.into_iter().filter(|id| id.as_str().starts_with(&prefix));
-        let orphans: Vec<KeyId> = orphans.filter(|id| !known.contains(id.as_str())).collect();
         for id in orphans {
             self.ring_mut()?.destroy(&id)?;
             self.record(&[key_changed(id.as_str(), "destroyed")])?;
         }
         Ok(())
     }
+
+    /// Keys of quarantines of which the log has no run.
+    fn unknown_quarantine_keys(&self) -> Result<Vec<KeyId>, EngineError> {
+        let known: BTreeSet<&str> = self.view.windows.values().map(|window| window.key.as_str()).collect();
+        let keys = quarantine_keys(self.ring()?)?.into_iter();
+        Ok(keys.filter(|id| !known.contains(id.as_str())).collect())
+    }
+}
+
+/// The keys of quarantines.
+pub(super) fn quarantine_keys(ring: &KeyRing) -> Result<Vec<KeyId>, KeyFault> {
+    let prefix = format!("{}-", Purpose::Quarantine.word());
+    Ok(ring.ids()?.into_iter().filter(|id| id.as_str().starts_with(&prefix)).collect())
+}
+
+/// The day on which a quarantine's key is destroyed, as its name says.
+pub(super) fn last_day(id: &KeyId) -> Option<NaiveDate> {
+    let rest = id.as_str().strip_prefix(Purpose::Quarantine.word())?.strip_prefix('-')?;
+    NaiveDate::parse_from_str(rest.get(..10)?, "%Y-%m-%d").ok()
 }

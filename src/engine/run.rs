@@ -223,11 +223,16 @@ impl Engine {
             self.publish()?;
             // A rule that nobody has approved yet, and that has nothing due, keeps nobody waiting.
             let nothing = plan.survey.due == 0 && matches!(gate, Gate::NeedsApproval { .. });
+            if nothing {
+                let closed = self.finding_closed(rule, codes::WAITING);
+                self.record(&closed.into_iter().collect::<Vec<_>>())?;
+            }
             return Ok(RunReport::idle(&plan, &gate, if nothing { RunEnd::Done } else { RunEnd::Waiting }));
         };
         if mandate.set.is_empty() {
-            let closed = self.finding_closed(rule, codes::RECORDS_REFUSED);
-            self.record(&closed.into_iter().collect::<Vec<_>>())?;
+            let over = [codes::RECORDS_REFUSED, codes::WAITING];
+            let closed: Vec<Body> = over.iter().filter_map(|code| self.finding_closed(rule, code)).collect();
+            self.record(&closed)?;
             self.record_ledger(rule, &plan, job.purged, 0, None)?;
             self.publish()?;
             return Ok(RunReport::idle(&plan, &gate, RunEnd::Done));

@@ -5,21 +5,20 @@
 //! (record, part) under one signed head. Later batches come back first, for what hangs on another record went before it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
 
 use chrono::Days;
 
-use super::batch::{ATTEMPTS, OUTCOME_BYTES, Watch};
+use super::batch::{OUTCOME_BYTES, Watch, with_retries};
 use super::findings::finding;
 use super::holds::HoldWish;
-use super::quarantine::{KeptBatch, KeptRecord};
+use super::quarantine::{KeptBatch, KeptRecord, is_damaged};
 use super::view::WindowFact;
 use super::{Engine, EngineError};
 use crate::audit::commitment::Committer;
 use crate::audit::entry::Body;
 use crate::audit::read::entries;
 use crate::codes;
-use crate::connect::{Advice, Back, ConnectError, Connector, EraseError, Undo};
+use crate::connect::{Back, ConnectError, Connector, EraseError, Undo};
 use crate::crash_point;
 use crate::domain::decide::Fingerprint;
 use crate::domain::digest::Digest;
@@ -33,6 +32,8 @@ use crate::state::keys::KeyId;
 
 /// Days after which a person must look at the hold that an undo places.
 const REVIEW: u64 = 30;
+/// Records under one hold: its entry names each of them, and has at most 64 KiB (C2SP tlog-tiles).
+const HELD_TOGETHER: usize = 500;
 
 /// What an undo is asked to do.
 #[derive(Debug, Clone)]
@@ -56,6 +57,8 @@ pub struct UndoReport {
     pub tally: BTreeMap<Restored, u64>,
     /// Rows of others that have changed since and were left.
     pub left: u64,
+    /// (record, part) pairs in batches of which what was kept can't be opened any more.
+    pub damaged: u64,
     /// The holds that were placed.
     pub holds: Vec<HoldId>,
     /// What stopped it, when something did.
@@ -71,6 +74,14 @@ struct Taken {
     keys: HashMap<BatchId, BTreeSet<String>>,
 }
 
+/// What an undo has done so far.
+#[derive(Debug, Default)]
+struct Progress {
+    tally: BTreeMap<Restored, u64>,
+    left: u64,
+    holds: Vec<HoldId>,
+}
+
 /// One record to put back, with the parts that went.
 pub(super) struct Wanted {
     pub(super) record: KeptRecord,
@@ -82,23 +93,29 @@ impl Engine {
     pub async fn undo(&mut self, wish: &UndoWish) -> Result<UndoReport, EngineError> {
         let window = self.window(&wish.run)?;
         let taken = self.taken(&wish.run)?;
-        let mut batches = Vec::new();
+        let (mut batches, mut damaged) = (Vec::new(), 0);
         for batch in taken.order.iter().rev() {
-            if let Some(kept) = self.kept_batch(&wish.run, batch)? {
-                batches.push((batch.clone(), kept));
+            match self.kept_batch(&wish.run, batch) {
+                Ok(kept) => batches.extend(kept.map(|kept| (batch.clone(), kept))),
+                // One that can't be opened keeps no other from coming back.
+                Err(error) if is_damaged(&error) => {
+                    tracing::error!(batch = %batch, error = %error, "what a batch kept can't be opened");
+                    damaged += taken.pairs.get(batch).map_or(0, |pairs| pairs.len() as u64);
+                }
+                Err(error) => return Err(error),
             }
         }
         let rule = match batches.first() {
             Some((_, kept)) => kept.about.rule.clone(),
-            None => return Err(nothing_kept(&wish.run)),
+            None => return Err(nothing_kept(&wish.run, damaged)),
         };
         let connector = self.system(&rule.system)?;
         let one = match &wish.record {
             Some(parts) => Some(find_one(connector.as_ref(), &rule, &batches, parts).await?),
             None => None,
         };
-        if batches.iter().any(|(_, kept)| one.is_none() && kept.records.is_empty()) && batches.len() == 1 {
-            return Err(nothing_kept(&wish.run));
+        if batches.iter().all(|(_, kept)| kept.records.is_empty()) {
+            return Err(nothing_kept(&wish.run, damaged));
         }
         if batches.first().map(|(_, kept)| kept.about.identity.as_str()) != Some(&connector.identity().await?) {
             let what = format!("{} was of another database than system `{}` now is", wish.run, rule.system);
@@ -107,12 +124,33 @@ impl Engine {
         if !connector.claim().await? {
             return Err(EngineError::BusyElsewhere(rule.system.clone()));
         }
-        let done = self.undo_claimed(connector.as_ref(), wish, batches, &taken, one.as_ref()).await;
+        let mut done = Progress::default();
+        let stopped = self.undo_claimed(connector.as_ref(), wish, batches, &taken, one.as_ref(), &mut done).await;
         let released = connector.release().await;
-        let (tally, left, holds, failure) = done?;
+        // Also where it stopped half-way.
+        self.tell_undone(&rule, &done.tally, damaged, one.is_none() && matches!(stopped, Ok(None)))?;
+        let failure = stopped?;
         released?;
-        let rule = rule.id;
-        Ok(UndoReport { rule, window, tally, left, holds, failure })
+        let Progress { tally, left, holds } = done;
+        Ok(UndoReport { rule: rule.id, window, tally, left, damaged, holds, failure })
+    }
+
+    /// A finding while something is not back that could have been; closed when all of a run is.
+    pub(super) fn tell_undone(
+        &mut self,
+        rule: &Rule,
+        tally: &BTreeMap<Restored, u64>,
+        damaged: u64,
+        all: bool,
+    ) -> Result<(), EngineError> {
+        let lacking = [Restored::Conflict, Restored::Failed, Restored::Unknown];
+        let lacking = damaged + lacking.iter().filter_map(|word| tally.get(word)).sum::<u64>();
+        let body = match lacking {
+            0 if all => self.finding_closed(rule, codes::UNDO_INCOMPLETE),
+            0 => None,
+            _ => Some(finding(rule, codes::UNDO_INCOMPLETE, "opened", lacking)),
+        };
+        self.record(&body.into_iter().collect::<Vec<_>>())
     }
 
     /// The window of a run, or why there is none.
@@ -120,6 +158,7 @@ impl Engine {
         if let Some(window) = self.view.windows.get(run) {
             return Ok(window.clone());
         }
+        let lost = if self.view.after_loss { "; runs of the log before this one can't be undone" } else { "" };
         for read in entries(&self.loaded.settings.log, 0)? {
             let (_, entry, _) = read?;
             let Body::RunStarted { run: one, window, rule, .. } = &entry.body else { continue };
@@ -133,7 +172,7 @@ impl Engine {
                 }));
             }
         }
-        Err(EngineError::NoSuch(format!("there is no run `{run}` in the log")))
+        Err(EngineError::NoSuch(format!("there is no run `{run}` in the log{lost}")))
     }
 
     /// What the log says that a run took and kept.
@@ -160,9 +199,8 @@ impl Engine {
         batches: Vec<(BatchId, KeptBatch)>,
         taken: &Taken,
         one: Option<&Key>,
-    ) -> Result<(BTreeMap<Restored, u64>, u64, Vec<HoldId>, Option<ConnectError>), EngineError> {
-        let (mut tally, mut left, mut holds) = (BTreeMap::new(), 0, Vec::new());
-        let mut rule_of_finding = None;
+        done: &mut Progress,
+    ) -> Result<Option<ConnectError>, EngineError> {
         for (batch, kept) in batches {
             let rule = kept.about.rule;
             let mut wanted = Vec::new();
@@ -175,34 +213,24 @@ impl Engine {
             if wanted.is_empty() {
                 continue;
             }
-            holds.extend(self.hold_back(&rule, &wanted, &wish.reason)?);
+            done.holds.extend(self.hold_back(&rule, &wanted, &wish.reason)?);
             crash_point!("undo-held");
             let undo = self.intend_undo(wish, &rule, &batch, &wanted)?;
             match self.restore_with_retries(connector, &undo, &wanted).await {
-                Ok(backs) => left += self.conclude_undo(&undo, &rule, &wanted, &backs, &mut tally)?,
+                Ok(backs) => done.left += self.conclude_undo(&undo, &rule, &wanted, &backs, &mut done.tally)?,
                 Err(EraseError::NotDone(error)) => {
                     let failed: Vec<Back> = wanted.iter().map(|_| Back::all(Restored::Failed)).collect();
-                    self.conclude_undo(&undo, &rule, &wanted, &failed, &mut tally)?;
-                    return Ok((tally, left, holds, Some(error)));
+                    self.conclude_undo(&undo, &rule, &wanted, &failed, &mut done.tally)?;
+                    return Ok(Some(error));
                 }
                 Err(EraseError::InDoubt(_)) => {
                     for (word, count) in self.settle_undo(connector, &undo).await? {
-                        *tally.entry(word).or_default() += count;
+                        *done.tally.entry(word).or_default() += count;
                     }
                 }
             }
-            rule_of_finding = Some(rule);
         }
-        let lacking = [Restored::Conflict, Restored::Failed].iter().filter_map(|word| tally.get(word)).sum::<u64>();
-        if let Some(rule) = rule_of_finding {
-            let body = if lacking > 0 {
-                Some(finding(&rule, codes::UNDO_INCOMPLETE, "opened", lacking))
-            } else {
-                self.finding_closed(&rule, codes::UNDO_INCOMPLETE)
-            };
-            self.record(&body.into_iter().collect::<Vec<_>>())?;
-        }
-        Ok((tally, left, holds, None))
+        Ok(None)
     }
 
     /// The parts of a kept record that the log says were taken.
@@ -226,27 +254,28 @@ impl Engine {
         Ok(parts)
     }
 
-    /// A hold on the records themselves, on the disk before they are back.
-    fn hold_back(&mut self, rule: &Rule, wanted: &[Wanted], reason: &str) -> Result<Option<HoldId>, EngineError> {
+    /// Holds on the records themselves, on the disk before they are back.
+    fn hold_back(&mut self, rule: &Rule, wanted: &[Wanted], reason: &str) -> Result<Vec<HoldId>, EngineError> {
         self.refresh_holds()?;
         let collection = rule.selection.collection();
         let held = |key: &Key| self.holds.find(&rule.id, &rule.system, &collection, key, &[]).is_some();
         let new = wanted.iter().filter(|one| !held(&one.record.key));
         let marks: BTreeSet<Digest> =
             new.map(|one| self.holds.mark_record(&rule.system, &collection, &one.record.key)).collect();
-        if marks.is_empty() {
-            return Ok(None);
-        }
+        let marks: Vec<Digest> = marks.into_iter().collect();
         let today = self.moment(crate::now::now()).today;
-        let wish = HoldWish {
-            marks,
-            system: Some(rule.system.clone()),
-            rule: None,
-            owner: None,
-            review: today.checked_add_days(Days::new(REVIEW)).unwrap_or(today),
-            reason: format!("put back: {reason}"),
-        };
-        self.place_hold(wish).map(Some)
+        let mut holds = Vec::new();
+        for some in marks.chunks(HELD_TOGETHER) {
+            holds.push(self.place_hold(HoldWish {
+                marks: some.iter().copied().collect(),
+                system: Some(rule.system.clone()),
+                rule: None,
+                owner: None,
+                review: today.checked_add_days(Days::new(REVIEW)).unwrap_or(today),
+                reason: format!("put back: {reason}"),
+            })?);
+        }
+        Ok(holds)
     }
 
     /// Which records, sealed; then the intent. Both are on the disk when this returns.
@@ -272,7 +301,6 @@ impl Engine {
             decision: Digest([0; 32]),
             log_key,
             records: wanted.iter().map(record).collect(),
-            undoes: Some(batch.clone()),
         };
         let file = self.undoing.write(&flight, self.ring()?)?;
         crash_point!("undo-file");
@@ -301,18 +329,7 @@ impl Engine {
     ) -> Result<Vec<Back>, EraseError> {
         let kept: Vec<&[u8]> = wanted.iter().map(|one| one.record.bytes.as_slice()).collect();
         let watch = Watch { folder: &self.undoing, batch: undo, keeper: None };
-        let mut pause = Duration::from_millis(50);
-        let mut attempt = 1;
-        loop {
-            match connector.restore(&Undo { id: undo, kept: &kept }, &watch).await {
-                Err(EraseError::NotDone(error)) if error.advice == Advice::RetryLater && attempt < ATTEMPTS => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                    attempt += 1;
-                }
-                answer => return answer,
-            }
-        }
+        with_retries(undo, async || connector.restore(&Undo { id: undo, kept: &kept }, &watch).await).await
     }
 
     /// One answer for each (record, part) under one signed head, then the file goes. Gives how many rows were left.
@@ -356,8 +373,11 @@ impl Engine {
     }
 }
 
-fn nothing_kept(run: &RunId) -> EngineError {
-    EngineError::Refused(format!("nothing of {run} is in quarantine: it took nothing, or all of it was forgotten"))
+fn nothing_kept(run: &RunId, damaged: u64) -> EngineError {
+    EngineError::Refused(match damaged {
+        0 => format!("nothing of {run} is in quarantine: it took nothing, or all of it was forgotten"),
+        _ => format!("what {run} kept can't be opened: its files were damaged; only a backup has it"),
+    })
 }
 
 /// The kept record that a person means. A database gives keys in its own canonical text, so where the typed form is

@@ -126,6 +126,7 @@ impl Engine {
         crash_point!("recover-undo-settled");
         self.record_under(&bodies, &flight.log_key)?;
         crash_point!("recover-undo-recorded");
+        self.tell_undone(&flight.rule, &tally, 0, false)?;
         self.drop_undo(undo)?;
         Ok(tally)
     }

@@ -34,9 +34,6 @@ pub struct InFlight {
     pub log_key: String,
     /// The records.
     pub records: Vec<InFlightRecord>,
-    /// The batch whose records are put back by this one; `None` where they are taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undoes: Option<BatchId>,
 }
 
 /// One record in flight.

@@ -1,11 +1,12 @@
 //! The run lock: one process purges and recovers; who comes second is told so (exit code 75). And the lock of holds.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
+
+use crate::durable;
 
 /// Held for a whole run, or for the daemon's life. The kernel gives it back when the process ends, however it ends.
 #[derive(Debug)]
@@ -14,8 +15,7 @@ pub struct RunLock(#[expect(dead_code, reason = "the lock lives as long as the o
 impl RunLock {
     /// Takes the lock; `None` when another process has it.
     pub fn take(state: &Path) -> io::Result<Option<Self>> {
-        let path = state.join("run.lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file = durable::lock_file(&state.join("run.lock"))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Self(file))),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -32,8 +32,7 @@ pub struct HoldsLock(#[expect(dead_code, reason = "the lock lives as long as the
 impl HoldsLock {
     /// Waits for the lock.
     pub fn take(state: &Path) -> io::Result<Self> {
-        let path = state.join("holds.lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file = durable::lock_file(&state.join("holds.lock"))?;
         flock(&file, FlockOperation::LockExclusive)?;
         Ok(Self(file))
     }

@@ -78,7 +78,8 @@ impl Quarantine {
         }
         let folder = self.run(run);
         durable::folder(&folder, true)?;
-        durable::sync_folder(&self.0)?;
+        // Data and keys of two attempts never lie side by side: without its keys a batch is not kept.
+        durable::remove(&self.keys(run, batch))?;
         durable::replace(&self.data(run, batch), &data, durable::PRIVATE, &folder)?;
         durable::replace(&self.keys(run, batch), &keys, durable::PRIVATE, &folder)
     }
@@ -125,7 +126,7 @@ impl Quarantine {
     /// Removes a batch of which nothing went.
     pub fn drop_batch(&self, run: &RunId, batch: &BatchId) -> Result<(), QuarantineFault> {
         for path in [self.keys(run, batch), self.data(run, batch)] {
-            durable::remove(&path).or_else(absent).map_err(|cause| QuarantineFault::Io { path, cause })?;
+            durable::remove(&path).map_err(|cause| QuarantineFault::Io { path, cause })?;
         }
         Ok(())
     }
@@ -164,10 +165,6 @@ impl Quarantine {
 /// What binds sealed bytes to their place.
 fn name(run: &RunId, batch: &BatchId, slot: usize) -> Vec<u8> {
     format!("{run}/{batch}/{slot}").into_bytes()
-}
-
-fn absent(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, QuarantineFault> {

@@ -1,12 +1,10 @@
 //! How far a wrong rule gets: the first bite, raised limits, observing, records that the system refuses, plans that wait.
 
-use std::process::Command;
-
 use bewaard::engine::Engine;
 use bewaard::engine::run::{RunEnd, Started};
 use bewaard::engine::survey::Silent;
 
-use crate::bench::{Bench, Said, said};
+use crate::bench::Bench;
 use crate::paused::pause;
 
 const RULE: &str = r#"[rule.old]
@@ -29,14 +27,6 @@ insert into customers select i, 'x', case when i % 2 = 0 then date('2019-01-01',
 
 fn bench() -> Bench {
     Bench::new(RULE, SCHEMA)
-}
-
-/// The binary as it would be that many days from now.
-fn later(bench: &Bench, days: u32, args: &[&str]) -> Said {
-    let mut command = Command::new("faketime");
-    command.args(["-f", &format!("+{days}d"), env!("CARGO_BIN_EXE_bewaard"), "--config"]);
-    command.arg(bench.file("bewaard.toml")).args(args).env("NO_COLOR", "1");
-    said(&command.output().unwrap())
 }
 
 fn how(bench: &Bench) -> Vec<(String, u64)> {
@@ -219,18 +209,18 @@ fn t12_a_plan_that_waits_is_told_after_a_day_a_week_and_two_weeks() {
     let bench = bench();
     bench.bewaard(&["init"]).ends(0);
     bench.bewaard(&["run"]).ends(3);
-    let headline = |days| later(&bench, days, &["status"]).ends(0).out.lines().next().unwrap().to_string();
+    let headline = |days| bench.at(&format!("+{days}d"), &["status"]).ends(0).out.lines().next().unwrap().to_string();
     assert!(!headline(0).contains("WAITING"));
     assert!(headline(3).starts_with("WAITING for a person: old (for 3 days)"), "{}", headline(3));
     for (days, told) in [(1, 1), (2, 1), (8, 2), (15, 3), (16, 3)] {
-        let run = later(&bench, days, &["run"]).ends(3);
+        let run = bench.at(&format!("+{days}d"), &["run"]).ends(3);
         assert_eq!(bench.entries("finding").len(), told, "after {days} days");
         assert_eq!(run.err.contains("has been waiting"), ![2, 16].contains(&days), "{}", run.err);
     }
     let counts: Vec<u64> = bench.entries("finding").iter().map(|one| one["count"].as_u64().unwrap()).collect();
     assert_eq!(counts, [1, 7, 14]);
     let plan = bench.entries("plan-made").last().unwrap()["plan"].as_str().unwrap().to_string();
-    later(&bench, 16, &["approve", &plan, "--reason", "at last"]).ends(0);
+    bench.at("+16d", &["approve", &plan, "--reason", "at last"]).ends(0);
     assert_eq!(bench.entries("finding").last().unwrap()["change"], "closed");
     assert!(!headline(16).contains("WAITING"), "{}", headline(16));
 }

@@ -412,14 +412,7 @@ fn a_file_that_an_editor_left_in_the_log_is_named() {
 fn time_set_forward_and_back_purges_nothing_once_the_log_is_ahead() {
     let bench = bench();
     bench.approve_all();
-    let at = |shift: &str, args: &[&str]| {
-        let mut command = Command::new("faketime");
-        command
-            .args(["-f", shift, env!("CARGO_BIN_EXE_bewaard"), "--config"])
-            .arg(bench.file("bewaard.toml"))
-            .args(args);
-        said(&command.output().expect("faketime is there: apt install faketime"))
-    };
+    let at = |shift: &str, args: &[&str]| bench.at(shift, args);
     // SQLite has no time of its own, so only the log's silence contradicts a host that is a year ahead.
     bench.sql("insert into customers values (1001, 'x', '2025-06-01')");
     let ahead = at("+1y", &["plan", "--json"]).ends(0).json();
@@ -439,6 +432,47 @@ fn time_set_forward_and_back_purges_nothing_once_the_log_is_ahead() {
     assert!(back.err.contains("set the clock right"), "{}", back.err);
     assert_eq!(old_left(&bench), 20);
     bench.bewaard(&["pause", "--reason", "a stop always works"]).ends(0);
+}
+
+#[test]
+fn what_a_person_writes_on_a_doubted_clock_does_not_vouch_for_it() {
+    let bench = bench();
+    bench.approve_all();
+    for args in [
+        &["pause", "--reason", "x"][..],
+        &["resume", "--reason", "x"],
+        &["hold", "add", "--reason", "x", "--review", "2027-06-01"],
+        &["resume", "old", "--reason", "x"],
+    ] {
+        bench.at("+70d", args);
+    }
+    bench
+        .bewaard_with_input(&["hold", "add", "--reason", "x", "--review", "2027-06-01"], "email: a@b.example\n")
+        .ends(0);
+    assert!(bench.at("+70d", &["run"]).ends(5).err.contains("B601"));
+    assert_eq!(old_left(&bench), 20);
+    bench.at("+70d", &["resume", "--all", "--reason", "the clock is right"]).ends(0);
+    bench.at("+70d", &["run"]).ends(0);
+    assert_eq!(old_left(&bench), 0);
+    bench.at("+70d", &["log", "verify"]).ends(0);
+}
+
+#[test]
+fn a_machine_that_moves_after_a_long_silence_is_adopted_and_then_its_clock_is_vouched_for() {
+    let bench = bench();
+    bench.approve_all();
+    let moved = |args: &[&str]| {
+        let mut command = bench.command_at("+70d", args);
+        said(&command.env("BEWAARD_TEST_MACHINE_ID", "another").output().unwrap())
+    };
+    moved(&["run"]).ends(5);
+    moved(&["resume", "--all", "--reason", "the clock is right"]).ends(5);
+    moved(&["adopt", "--moved", "--reason", "new server"]).ends(0);
+    assert!(moved(&["run"]).ends(5).err.contains("B601"), "adopting says nothing of the clock");
+    moved(&["resume", "--all", "--reason", "the clock is right"]).ends(0);
+    moved(&["run"]).ends(0);
+    assert_eq!(old_left(&bench), 0);
+    moved(&["log", "verify"]).ends(0);
 }
 
 #[test]

@@ -298,6 +298,34 @@ fn each_damage_has_its_word_and_a_successor_log_goes_on() {
 }
 
 #[test]
+fn a_kill_while_a_log_is_continued_loses_no_hold_and_the_next_try_ends_it() {
+    for point in ["continue-marked", "continue-aside", "continue-keys", "continue-made"] {
+        let bench = approved();
+        let hold = ["hold", "add", "--reason", "x", "--review", "2027-01-01"];
+        bench.bewaard_with_input(&hold, "email: k2@canary.example\n").ends(0);
+        remove(&bench, "state/last-head");
+        let go_on = ["log", "continue", "--lost-head", "--reason", "x", "--json"];
+        let killed = said(&bench.command(&go_on).env("BEWAARD_CRASH_AT", point).output().unwrap());
+        assert_eq!(killed.code, -1, "{point}: {}", killed.err);
+        let done = if point == "continue-made" {
+            // The successor is there: it only lacks nothing.
+            bench.bewaard(&["init"]).ends(0);
+            serde_json::json!({ "holds": 1 })
+        } else {
+            bench.bewaard(&["run"]).ends(5);
+            continued(&bench)
+        };
+        assert_eq!(done["holds"], 1, "{point}: {done}");
+        assert_eq!(bench.bewaard(&["hold", "list", "--json"]).ends(0).json()["holds"].as_array().unwrap().len(), 1);
+        bench.plan_and_approve();
+        bench.bewaard(&["run"]).ends(0);
+        assert_eq!(old_left(&bench), 1, "{point}: all but the one that is held");
+        assert!(!bench.file("log.ended-2").exists(), "{point}: the log was moved once");
+        bench.verified();
+    }
+}
+
+#[test]
 fn a_torn_tail_is_set_aside_and_purging_goes_on() {
     use std::io::Write;
     let bench = approved();

@@ -1,6 +1,6 @@
 //! The whole way with the real binary on SQLite: plan, approval, run, log; each agreeing with plain SQL.
 
-use crate::bench::{Bench, said};
+use crate::bench::Bench;
 
 const RULE: &str = r#"[rule.old]
 system = "shop"
@@ -378,10 +378,7 @@ fn two_runs_at_once_are_one_run_and_one_that_is_told() {
 fn time_set_back_purges_nothing() {
     let bench = bench();
     bench.approve_all();
-    let mut command = std::process::Command::new("faketime");
-    let binary = env!("CARGO_BIN_EXE_bewaard");
-    command.args(["-f", "-1y", binary, "--config"]).arg(bench.file("bewaard.toml")).arg("run");
-    let said = said(&command.output().expect("faketime is there: apt install faketime"));
+    let said = bench.at("-1y", &["run"]);
     assert_ne!(said.code, 0, "{}", said.out);
     assert!(said.err.contains("time"), "{}", said.err);
     assert_eq!(bench.number("select count(*) from customers"), 40);

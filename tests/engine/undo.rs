@@ -73,15 +73,6 @@ fn undo(bench: &Bench, run: &str) -> Said {
     bench.bewaard(&["undo", run, "--json", "--reason", "wrong rule"])
 }
 
-/// At a later day, as `faketime` has it.
-fn later(bench: &Bench, days: u32, args: &[&str]) -> Said {
-    let plain = bench.command(args);
-    let mut command = std::process::Command::new("faketime");
-    command.arg("-f").arg(format!("+{days}d")).arg(plain.get_program()).args(plain.get_args());
-    command.env("NO_COLOR", "1").stdin(std::process::Stdio::null());
-    said(&command.output().unwrap())
-}
-
 /// Each pair has one answer, and the log verifies.
 fn one_answer_each(bench: &Bench, what: &str) {
     let mut seen = std::collections::BTreeSet::new();
@@ -190,15 +181,15 @@ fn after_its_day_the_key_is_gone_and_with_it_everything() {
     let key = bench.entries("run-started")[0]["window"]["key"].as_str().unwrap().to_string();
     let file = bench.file("state/keys").join(format!("{key}.wrapped"));
     assert!(file.exists());
-    later(&bench, 6, &["run"]).ends(0);
+    bench.at("+6d", &["run"]).ends(0);
     assert!(file.exists(), "its day has not come");
-    let said = later(&bench, 7, &["run"]).ends(0);
+    let said = bench.at("+7d", &["run"]).ends(0);
     assert!(said.err.contains("can't be undone any more"), "{}", said.err);
     assert!(!file.exists() && !bench.file("state/quarantine").join(&run).exists());
     assert!(bench.entries("key-changed").iter().any(|entry| entry["id"] == *key && entry["change"] == "destroyed"));
-    let late = later(&bench, 7, &["undo", &run, "--reason", "too late"]).ends(3);
+    let late = bench.at("+7d", &["undo", &run, "--reason", "too late"]).ends(3);
     assert!(late.err.contains("its key is destroyed"), "{}", late.err);
-    let status = later(&bench, 7, &["status", "--json"]).ends(0).json();
+    let status = bench.at("+7d", &["status", "--json"]).ends(0).json();
     assert_eq!(status["windows"].as_array().unwrap().len(), 0);
 }
 
@@ -207,10 +198,8 @@ fn a_kill_while_a_window_ends_leaves_nothing_that_opens_and_nothing_said_wrongly
     for point in ["quarantine-expire", "key-destroy", "quarantine-key-gone", "quarantine-entry"] {
         let bench = firm();
         let run = run(&bench);
-        let plain = bench.command(&["run"]);
-        let mut command = std::process::Command::new("faketime");
-        command.arg("-f").arg("+8d").arg(plain.get_program()).args(plain.get_args());
-        command.env("NO_COLOR", "1").env("BEWAARD_CRASH_AT", point);
+        let mut command = bench.command_at("+8d", &["run"]);
+        command.env("BEWAARD_CRASH_AT", point);
         assert_ne!(said(&command.output().unwrap()).code, 0, "{point}");
         let key = bench.entries("run-started")[0]["window"]["key"].as_str().unwrap().to_string();
         let destroyed = || {
@@ -218,7 +207,7 @@ fn a_kill_while_a_window_ends_leaves_nothing_that_opens_and_nothing_said_wrongly
         };
         let file = bench.file("state/keys").join(format!("{key}.wrapped"));
         assert!(destroyed() == 0 || !file.exists(), "{point}: the log never says so before it is true");
-        later(&bench, 8, &["run"]).ends(0);
+        bench.at("+8d", &["run"]).ends(0);
         assert_eq!(destroyed(), 1, "{point}");
         assert!(!file.exists() && !bench.file("state/quarantine").join(&run).exists(), "{point}");
         bench.verified();
@@ -273,6 +262,116 @@ fn a_kill_at_any_point_of_a_kept_purge_or_of_an_undo_ends_in_one_answer_that_is_
         assert_eq!(bench.dump(&TABLES), before, "{point}");
         one_answer_each(&bench, point);
     }
+}
+
+#[test]
+fn a_kill_in_the_middle_of_any_entry_of_a_kept_purge_loses_nothing_that_was_kept() {
+    let mut last = 0;
+    for time in 1.. {
+        let point = format!("append-half#{time}");
+        let bench = firm();
+        let before = bench.dump(&TABLES);
+        let killed = said(&bench.command(&["run"]).env("BEWAARD_CRASH_AT", &point).output().unwrap());
+        if killed.code == 0 {
+            break;
+        }
+        last = time;
+        assert_eq!(killed.code, -1, "{point}: {}", killed.err);
+        bench.bewaard(&["run"]).ends(0);
+        assert_eq!(bench.number("select count(*) from customers"), 1, "{point}");
+        for entry in bench.entries("run-started") {
+            undo(&bench, entry["run"].as_str().unwrap());
+        }
+        assert_eq!(bench.dump(&TABLES), before, "{point}");
+        one_answer_each(&bench, &point);
+    }
+    assert!(last >= 3, "a run writes its start, an intent, outcomes and its end: {last}");
+}
+
+#[test]
+fn what_is_damaged_is_told_and_keeps_nothing_else_from_coming_back() {
+    let bench = Bench::new(RULE, SCHEMA);
+    bench.sql(
+        "with recursive n(i) as (select 101 union all select i + 1 from n where i < 800)
+         insert into customers (id, last_login, name) select i, '2018-01-01', 'Canary' from n",
+    );
+    bench.approve_all();
+    let run = run(&bench);
+    let folder = bench.file("state/quarantine").join(&run);
+    let batches = || {
+        let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_none()).collect::<Vec<_>>()
+    };
+    let all = batches();
+    assert_eq!(all.len(), 2, "703 records are two batches");
+    let damage = |path: &std::path::PathBuf| {
+        let mut bytes = std::fs::read(path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    };
+    damage(&all[0]);
+    let done = undo(&bench, &run).ends(1).json();
+    let (damaged, restored) = (done["damaged"].as_u64().unwrap(), done["restored"].as_u64().unwrap());
+    assert!(damaged > 0 && restored > 0 && damaged + restored == 703, "{done}");
+    assert!(bench.entries("finding").iter().any(|entry| entry["code"] == "B510" && entry["change"] == "opened"));
+    all[1..].iter().for_each(damage);
+    let none = undo(&bench, &run).ends(3);
+    assert!(none.out.contains("were damaged"), "{}", none.out);
+    one_answer_each(&bench, "damaged");
+}
+
+#[test]
+fn a_damaged_quarantine_keeps_no_batch_from_being_settled() {
+    let bench = firm();
+    let killed = said(&bench.command(&["run"]).env("BEWAARD_CRASH_AT", "after-commit").output().unwrap());
+    assert_eq!(killed.code, -1);
+    let run = last_run(&bench);
+    for entry in std::fs::read_dir(bench.file("state/quarantine").join(&run)).unwrap() {
+        std::fs::write(entry.unwrap().path(), "torn").unwrap();
+    }
+    bench.bewaard(&["run"]).ends(0);
+    let settled = bench.entries("outcome").into_iter().filter(|entry| entry["recovered"] == true).collect::<Vec<_>>();
+    assert!(!settled.is_empty() && settled.iter().all(|entry| entry["until"].is_null()), "none is called kept");
+    bench.verified();
+}
+
+#[test]
+fn one_record_is_forgotten_and_the_others_come_back() {
+    let bench = firm();
+    let run = run(&bench);
+    let loaded = bewaard::config::load(&bench.file("bewaard.toml")).unwrap();
+    let engine = bewaard::engine::Engine::open(loaded).unwrap();
+    let shop = bewaard::domain::id::SystemId::new("shop").unwrap();
+    let key = bewaard::domain::value::Key(vec![bewaard::domain::value::Scalar::Int(3)]);
+    assert_eq!(engine.forget_in_quarantine(&shop, "customers", &key).unwrap(), 1);
+    assert_eq!(engine.forget_in_quarantine(&shop, "customers", &key).unwrap(), 0, "once");
+    drop(engine);
+    bench.bewaard_with_input(&["undo", &run, "--reason", "x", "--record", "-"], "3\n").ends(2);
+    assert_eq!(undo(&bench, &run).ends(0).json()["restored"], 2);
+    assert_eq!(bench.number("select count(*) from customers where id in (1, 2)"), 2);
+    assert_eq!(bench.number("select count(*) from customers where id = 3"), 0, "hers alone is closed for ever");
+    one_answer_each(&bench, "forgotten");
+}
+
+#[test]
+fn a_lost_log_closes_its_windows_and_says_so() {
+    let bench = firm();
+    let run = run(&bench);
+    std::fs::remove_dir_all(bench.file("log")).unwrap();
+    let go_on = ["log", "continue", "--lost-head", "--without-holds", "--reason", "x"];
+    let done = bench.bewaard(&go_on).ends(0);
+    assert!(done.err.contains("1 run can't be undone any more"), "{}", done.err);
+    bench.plan_and_approve();
+    bench.bewaard(&["run"]).ends(0);
+    assert!(bench.file("state/quarantine").join(&run).exists(), "it stays sealed until its day");
+    let none = undo(&bench, &run).ends(2);
+    assert!(none.out.contains("of the log before this one"), "{}", none.out);
+    bench.at("+8d", &["run"]).ends(0);
+    assert!(!bench.file("state/quarantine").join(&run).exists(), "and no longer");
+    let keys = std::fs::read_dir(bench.file("state/keys")).unwrap();
+    assert!(keys.into_iter().all(|key| !key.unwrap().file_name().to_string_lossy().starts_with("quarantine-")));
+    bench.verified();
 }
 
 #[test]
@@ -375,8 +474,8 @@ fn an_incident_has_the_facts_in_order_and_no_value() {
     assert_eq!((&told["undo"]["back"], &told["undos"][0]["answers"]["restored"]), (&3.into(), &3.into()), "{told}");
     assert_eq!(told["stopped"], "everything is paused");
     bench.bewaard(&["resume", "--reason", "x"]).ends(0);
-    later(&bench, 8, &["run"]).ends(0);
-    let told = later(&bench, 8, &["incident", &run]).ends(0).out;
+    bench.at("+8d", &["run"]).ends(0);
+    let told = bench.at("+8d", &["incident", &run]).ends(0).out;
     assert!(told.contains("its key is destroyed"), "{told}");
 }
 

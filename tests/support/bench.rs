@@ -138,6 +138,20 @@ impl Bench {
         said(&self.command(args).output().unwrap())
     }
 
+    /// Runs the real binary as it would be at another time, as `faketime` has it: `+7d`, `-1y`.
+    pub fn at(&self, shift: &str, args: &[&str]) -> Said {
+        said(&self.command_at(shift, args).output().unwrap_or_else(|error| panic!("faketime is a package: {error}")))
+    }
+
+    /// The command at another time, ready to be run or changed.
+    pub fn command_at(&self, shift: &str, args: &[&str]) -> Command {
+        let plain = self.command(args);
+        let mut command = Command::new("faketime");
+        command.args(["-f", shift]).arg(plain.get_program()).args(plain.get_args());
+        command.env_remove("BEWAARD_CRASH_AT").env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+    }
+
     /// Runs the real binary with text on standard input.
     pub fn bewaard_with_input(&self, args: &[&str], input: &str) -> Said {
         use std::io::Write;

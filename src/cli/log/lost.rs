@@ -27,7 +27,7 @@ pub(in crate::cli) fn successor(loaded: &Loaded, why: Why, without_holds: bool, 
         out.value(&serde_json::json!({
             "schema": SCHEMA, "before": done.before, "kept_in": done.kept_in, "origin": done.origin,
             "key": done.verifier, "holds": done.holds, "open": done.open, "left_open": done.left_open,
-            "trouble": done.trouble,
+            "lost": done.lost, "trouble": done.trouble,
         }))?;
         return Ok(if done.trouble.is_empty() { exit::DONE } else { exit::FAILED });
     }
@@ -51,6 +51,9 @@ pub(in crate::cli) fn successor(loaded: &Loaded, why: Why, without_holds: bool, 
     if done.left_open > 0 {
         let open = count(done.left_open, "open batch stays", "open batches stay");
         out.line(format!("{open} with the first machine, which settles them"))?;
+    }
+    for lost in &done.lost {
+        out.remark(format!("bewaard: {lost}"))?;
     }
     for trouble in &done.trouble {
         out.remark(format!("bewaard: {trouble}"))?;
