@@ -73,6 +73,12 @@ fn undo(bench: &Bench, run: &str) -> Said {
     bench.bewaard(&["undo", run, "--json", "--reason", "wrong rule"])
 }
 
+/// Damages a file, as nobody of ours would.
+fn overwrite(path: &std::path::Path, bytes: &[u8]) {
+    use std::io::Write;
+    std::fs::File::create(path).unwrap().write_all(bytes).unwrap();
+}
+
 /// Each pair has one answer, and the log verifies.
 fn one_answer_each(bench: &Bench, what: &str) {
     let mut seen = std::collections::BTreeSet::new();
@@ -308,7 +314,7 @@ fn what_is_damaged_is_told_and_keeps_nothing_else_from_coming_back() {
         let mut bytes = std::fs::read(path).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
-        std::fs::write(path, bytes).unwrap();
+        overwrite(path, &bytes);
     };
     damage(&all[0]);
     let done = undo(&bench, &run).ends(1).json();
@@ -328,7 +334,7 @@ fn a_damaged_quarantine_keeps_no_batch_from_being_settled() {
     assert_eq!(killed.code, -1);
     let run = last_run(&bench);
     for entry in std::fs::read_dir(bench.file("state/quarantine").join(&run)).unwrap() {
-        std::fs::write(entry.unwrap().path(), "torn").unwrap();
+        overwrite(&entry.unwrap().path(), b"torn");
     }
     bench.bewaard(&["run"]).ends(0);
     let settled = bench.entries("outcome").into_iter().filter(|entry| entry["recovered"] == true).collect::<Vec<_>>();
