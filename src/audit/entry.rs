@@ -120,6 +120,12 @@ pub enum Body {
         /// For `signing`, the new key's own signature over `bewaard key change\n<origin>\n<old>\n<new>\n`, base64.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         proof: Option<String>,
+        /// Who, where a person did it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<By>,
+        /// The digest of that person's reason.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        note: Option<Digest>,
     },
     /// A policy came into force.
     PolicyInForce {
@@ -606,6 +612,12 @@ impl Entry {
 }
 
 impl Body {
+    /// A key that this program made or destroyed by itself.
+    pub fn key_changed(purpose: &str, id: &str, change: &str) -> Self {
+        let (purpose, id, change) = (purpose.into(), id.into(), change.into());
+        Self::KeyChanged { purpose, id, change, proof: None, by: None, note: None }
+    }
+
     /// The kinds of format 1.
     pub const KINDS: [&'static str; 26] = [
         "init",
@@ -712,6 +724,46 @@ mod tests {
             )
         );
         assert_eq!(Entry::read(&line), Ok(restored));
+    }
+
+    #[test]
+    fn the_lines_of_an_intended_undo_and_of_a_replaced_key_are_canonical() {
+        let by = By { uid: 998, actor: None };
+        let intended = entry(Body::UndoIntended {
+            undo: BatchId::from_random([1; 8]),
+            run: RunId::from_random([2; 8]),
+            batch: BatchId::from_random([3; 8]),
+            rule: RuleId::new("old").unwrap(),
+            count: 2,
+            file: Digest([7; 32]),
+            by: by.clone(),
+            note: Digest([8; 32]),
+        });
+        let replaced = entry(Body::KeyChanged {
+            purpose: "signing".into(),
+            id: "K".into(),
+            change: "replaced".into(),
+            proof: Some("P".into()),
+            by: Some(by),
+            note: Some(Digest([8; 32])),
+        });
+        let (note, end) = ("08".repeat(32), "\"segment\":\"2026-Q4\",\"time\":\"2026-11-23T02:30:11Z\"");
+        let lines = [
+            format!(
+                "{{\"batch\":\"batch-0303030303030303\",\"by\":{{\"uid\":998}},\"count\":2,\"file\":\"{}\",\"index\":613,\
+                 \"key\":\"log-1\",\"kind\":\"undo-intended\",\"note\":\"{note}\",\"rule\":\"old\",\
+                 \"run\":\"run-0202020202020202\",{end},\"undo\":\"batch-0101010101010101\",\"v\":1}}",
+                "07".repeat(32)
+            ),
+            format!(
+                "{{\"by\":{{\"uid\":998}},\"change\":\"replaced\",\"id\":\"K\",\"index\":613,\"key\":\"log-1\",\
+                 \"kind\":\"key-changed\",\"note\":\"{note}\",\"proof\":\"P\",\"purpose\":\"signing\",{end},\"v\":1}}"
+            ),
+        ];
+        for (entry, line) in [intended, replaced].into_iter().zip(lines) {
+            assert_eq!(entry.line().unwrap(), line);
+            assert_eq!(Entry::read(&line), Ok(entry));
+        }
     }
 
     #[test]

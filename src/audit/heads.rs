@@ -93,7 +93,13 @@ pub fn tail(folder: &Path) -> io::Result<Tail> {
     let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else {
         return Ok(Tail { newest: None, whole: 0, torn: length });
     };
-    let start = bytes[..end].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let begin = |end: usize| bytes[..end].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let (mut start, mut end) = (begin(end), end);
+    if bytes[start..end].contains(&0) && start > 0 {
+        // A power cut can leave the end of a line and zeros in the place of what is before it.
+        end = start - 1;
+        start = begin(end);
+    }
     let whole = from + end as u64 + 1;
     Ok(Tail { newest: Some(bytes[start..end].to_vec()), whole, torn: length - whole })
 }

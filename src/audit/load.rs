@@ -174,10 +174,15 @@ fn check_head(paths: &LogPaths, signers: &Signers, head: &Head) -> Result<(), Lo
         return Err(LogFault::broken(codes::LOG_KEY, &path, text));
     }
     let keys: Vec<_> = [&signers.current].into_iter().chain(&signers.staged).map(Signer::verifier).collect();
-    head.note.verify(&keys).map(|_| ()).map_err(|bad| {
+    head.note.verify(&keys).map_err(|bad| {
         let text = format!("the newest head is not signed by the key in keys/: {bad}");
         LogFault::broken(codes::LOG_KEY, &path, text)
-    })
+    })?;
+    if !head.note.is_signed_last_by(&keys) {
+        let text = "the newest head passes the signing on to a key that is not in keys/: put keys/ back from a backup";
+        return Err(LogFault::broken(codes::LOG_KEY, &path, text));
+    }
+    Ok(())
 }
 
 fn check_last_head(paths: &LogPaths, head: &Head) -> Result<(), LogFault> {
@@ -301,7 +306,7 @@ fn cut(paths: &LogPaths, path: &Path, offset: u64) -> Result<(), LogFault> {
 
 /// Whether a log was made and only its last head was not yet written: `init` was cut off there.
 pub(super) fn only_last_head_is_missing(paths: &LogPaths) -> bool {
-    let heads = fs::read_to_string(paths.folder.join(heads::FILE)).unwrap_or_default();
+    let heads = regular::text(&paths.folder.join(heads::FILE)).unwrap_or_default();
     !paths.last_head.exists() && heads.lines().count() == 1
 }
 

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 
-use super::entry::{Body, Entry, segment_of};
+use super::entry::{Body, By, Entry, segment_of};
 use super::fault::LogFault;
 use super::heads::{self, Head};
 use super::journal::{self, Segment};
@@ -186,7 +186,12 @@ impl Log {
 
     /// Passes the signing on to the staged key: an entry that the old key seals and the new one signs too. What a
     /// crash cut off is taken up again. Returns the key that is in force from here on.
-    pub fn rotate(&mut self, key_id: &str, now: DateTime<Utc>) -> Result<VerifierKey, LogFault> {
+    pub fn rotate(
+        &mut self,
+        key_id: &str,
+        person: Option<(By, Digest)>,
+        now: DateTime<Utc>,
+    ) -> Result<VerifierKey, LogFault> {
         let lock = self.enter()?;
         if self.state.pending.is_none() {
             self.write_head()?;
@@ -195,11 +200,14 @@ impl Log {
             };
             let (old, new) = (self.signers.current.verifier(), staged.verifier());
             let proof = staged.sign(key_change_text(&self.state.head.checkpoint.origin, old, new).as_bytes());
+            let (by, note) = person.unzip();
             let body = Body::KeyChanged {
                 purpose: "signing".into(),
                 id: new.to_string(),
                 change: "replaced".into(),
                 proof: Some(STANDARD.encode(proof)),
+                by,
+                note,
             };
             self.write(&[body], key_id, now)?;
         }
@@ -274,6 +282,12 @@ impl Log {
         if let Some(staged) = self.signers.staged.take_if(|staged| signed(staged.verifier())) {
             self.signers.current = staged;
         }
+    }
+
+    /// Signs with these keys from here on: another process replaced the one in force.
+    pub fn set_signers(&mut self, signers: Signers) {
+        self.signers = signers;
+        self.switch_signer();
     }
 
     fn file(&mut self) -> Result<&File, LogFault> {

@@ -236,6 +236,12 @@ impl Note {
         if signed.is_empty() { Err(BadNote::UnknownKey) } else { Ok(signed) }
     }
 
+    /// Whether the last signature is by one of these keys: a head that passes the signing on is signed by the new key
+    /// last.
+    pub fn is_signed_last_by(&self, keys: &[&VerifierKey]) -> bool {
+        self.signatures.last().is_some_and(|line| keys.iter().any(|key| key.name == line.name && key.id() == line.id))
+    }
+
     /// The checkpoint that the text is.
     pub fn checkpoint(&self) -> Result<Checkpoint, BadNote> {
         Checkpoint::read(&self.text)

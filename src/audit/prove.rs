@@ -1,6 +1,5 @@
 //! Proofs for a stranger: that one entry is in the log (C2SP tlog-proof), and that a log only grew.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::note::{BadNote, Checkpoint, Note, VerifierKey};
-use super::publish::{CHECKPOINT, tile_reader};
+use super::publish::{self, CHECKPOINT, tile_reader};
 use super::tree::{self, leaf_hash};
 use crate::codes::{self, Code};
 use crate::domain::digest::Digest;
@@ -19,7 +18,7 @@ const HEADER: &str = "c2sp.org/tlog-proof@v1";
 #[derive(Debug, thiserror::Error)]
 pub enum ProofFault {
     /// The published checkpoint can't be read.
-    #[error("nothing is published in {}: `bewaard log checkpoint` publishes the newest head", .path.display())]
+    #[error("nothing is published in {}: `bewaard init` publishes the newest head", .path.display())]
     NotPublished {
         /// The file.
         path: PathBuf,
@@ -28,9 +27,7 @@ pub enum ProofFault {
         cause: io::Error,
     },
     /// The entry is newer than the published checkpoint.
-    #[error(
-        "entry {index} is not below the published checkpoint of {size} entries: publish first (`bewaard log checkpoint`)"
-    )]
+    #[error("entry {index} is not below the published checkpoint of {size} entries: publish first (`bewaard init`)")]
     TooNew {
         /// The entry.
         index: u64,
@@ -38,7 +35,7 @@ pub enum ProofFault {
         size: u64,
     },
     /// A tile is missing or damaged.
-    #[error("the tile {} is missing or damaged: `bewaard log verify`, then `bewaard log checkpoint`", .0.display())]
+    #[error("the tile {} is missing or damaged: `bewaard log verify`, then `bewaard init`", .0.display())]
     Tile(PathBuf),
     /// The tiles do not lead to the checkpoint.
     #[error("the tiles do not lead to the checkpoint's root: `bewaard log verify` says why")]
@@ -79,8 +76,8 @@ pub struct Proof {
 /// Proves that an entry is in the published checkpoint. `line` is the entry's line; the proof is checked before it is
 /// given.
 pub fn prove(folder: &Path, index: u64, line: &[u8]) -> Result<Proof, ProofFault> {
-    let path = folder.join(CHECKPOINT);
-    let text = fs::read_to_string(&path).map_err(|cause| ProofFault::NotPublished { path, cause })?;
+    let text = publish::checkpoint(folder)
+        .map_err(|cause| ProofFault::NotPublished { path: folder.join(CHECKPOINT), cause })?;
     let note = Note::read(&text).map_err(ProofFault::Note)?;
     let checkpoint = note.checkpoint().map_err(ProofFault::Note)?;
     let size = checkpoint.size;

@@ -43,8 +43,7 @@ impl Log {
         if known.as_ref() != Some(&head) || unfinished.is_some() {
             let from = known.map_or(0, |known| known.checkpoint.size);
             let tidy_from = unfinished.map_or(from, |size: u64| size.min(from));
-            durable::replace(&mark, tidy_from.to_string().as_bytes(), durable::PRIVATE, &self.paths.side)
-                .map_err(LogFault::io("write", &mark))?;
+            self.mark(tidy_from)?;
             self.publish_tiles(from, &head)?;
             crash_point!("publish-checkpoint");
             let path = folder.join(CHECKPOINT);
@@ -64,10 +63,12 @@ impl Log {
 
     /// Makes what is published anew from the journal: tiles and checkpoint that were altered or removed.
     pub fn republish(&mut self) -> Result<(), LogFault> {
+        let publishing = lock(&self.paths.side.join("publish.lock"))?;
         drop(self.enter()?);
         let head = self.state.head.clone();
-        let publishing = lock(&self.paths.side.join("publish.lock"))?;
+        // All of it may be of another size: what is left of that is looked for from the beginning.
         self.known(&head)?;
+        self.mark(0)?;
         self.publish_tiles(0, &head)?;
         let (path, scratch) = (self.paths.folder.join(CHECKPOINT), self.paths.scratch());
         if fs::symlink_metadata(&path).is_ok_and(|about| !about.is_file()) {
@@ -77,6 +78,13 @@ impl Log {
             .map_err(LogFault::io("write", &path))?;
         drop(publishing);
         self.publish()
+    }
+
+    /// Says from which size on partial tiles may be left, until all is published.
+    fn mark(&self, from: u64) -> Result<(), LogFault> {
+        let mark = self.paths.side.join(MARK);
+        durable::replace(&mark, from.to_string().as_bytes(), durable::PRIVATE, &self.paths.side)
+            .map_err(LogFault::io("write", &mark))
     }
 
     /// The head that was published last; if it knows more than the newest head, the log was cut.
@@ -128,6 +136,11 @@ impl Log {
     }
 }
 
+/// The text of the published checkpoint.
+pub fn checkpoint(folder: &Path) -> io::Result<String> {
+    regular::text(&folder.join(CHECKPOINT))
+}
+
 /// Publishes the first head of a log that is being made in `folder`: there is never a log without a checkpoint.
 pub(super) fn first(folder: &Path, scratch: &Path, head: &Head) -> Result<(), LogFault> {
     if let Some(builder) = Builder::default().fill(folder, scratch, head)? {
@@ -140,7 +153,7 @@ pub(super) fn first(folder: &Path, scratch: &Path, head: &Head) -> Result<(), Lo
 
 /// Reads a tile's hashes; `None` if it is not there or not whole.
 pub(super) fn load_tile(folder: &Path, tile: &Tile) -> Option<Vec<Digest>> {
-    let bytes = fs::read(folder.join(tile.path())).ok()?;
+    let bytes = regular::bytes(&folder.join(tile.path())).ok()?;
     tile::hashes(&bytes).filter(|hashes| hashes.len() as u64 == tile.width)
 }
 
@@ -181,7 +194,7 @@ impl Builder {
     fn resume(folder: &Path, size: u64) -> Option<Self> {
         let mut builder = Self { size, ..Self::default() };
         if let Some(tile) = Tile::of_tree(Kind::Entries, size / WIDTH, size) {
-            builder.bundle = fs::read(folder.join(tile.path())).ok()?;
+            builder.bundle = regular::bytes(&folder.join(tile.path())).ok()?;
         }
         for level in 0..tile::LEVELS {
             let reached = size.checked_shr(8 * u32::from(level)).unwrap_or(0);
@@ -258,7 +271,7 @@ impl Builder {
         let mut files = Vec::with_capacity(self.ready.len());
         for (path, bytes) in self.ready.drain(..) {
             let path = folder.join(path);
-            if fs::read(&path).is_ok_and(|there| there == bytes) {
+            if regular::bytes(&path).is_ok_and(|there| there == bytes) {
                 continue;
             }
             if let Some(parent) = path.parent() {

@@ -9,6 +9,8 @@ use rustix::fs::{Mode, OFlags};
 
 /// Longer than any head.
 const MOST: u64 = 64 * 1024;
+/// As long as a bundle of 256 of the longest entries, the longest tile of all (C2SP tlog-tiles).
+const TILE: u64 = 256 * (2 + 65_535);
 
 fn open_with(path: &Path, more: OFlags) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | more;
@@ -24,10 +26,10 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     open_with(path, OFlags::NOFOLLOW)
 }
 
-/// The bytes of a file of the log.
+/// The bytes of a tile or a checkpoint. One that is longer than any of them is cut there, and so is not what it should be.
 pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)?.read_to_end(&mut bytes)?;
+    open(path)?.take(TILE + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::args::Adopt;
 use super::out::Out;
-use super::{Ended, exit, load};
+use super::{Ended, load, tell_trouble};
 use crate::engine::Engine;
 use crate::engine::continuing::Why;
 use crate::report::json::SCHEMA;
@@ -20,11 +20,8 @@ pub(super) fn run(config: &Path, wish: &Adopt, out: Out) -> Ended {
     let what = engine.adopt_moved(&wish.reason)?;
     if out.json {
         out.value(&serde_json::json!({ "schema": SCHEMA, "adopted": "moved", "what": what }))?;
-        return Ok(exit::DONE);
+        return tell_trouble(&engine, out);
     }
     out.line("the log goes on on this machine, and says so; approvals and holds stand as they did")?;
-    if let Some(trouble) = engine.trouble() {
-        out.remark(format!("bewaard: {trouble}"))?;
-    }
-    Ok(exit::DONE)
+    tell_trouble(&engine, out)
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use super::args::Approve;
 use super::out::Out;
-use super::{Ended, Failure, exit, load};
+use super::{Ended, Failure, exit, load, publish};
 use crate::domain::gate::Limit;
+use crate::domain::id::PlanId;
 use crate::engine::Engine;
-use crate::engine::approve::{ApprovalWish, short};
+use crate::engine::approve::{ApprovalWish, Approved, short};
 use crate::report::json::SCHEMA;
 use crate::report::words::number;
 
@@ -21,43 +22,63 @@ pub(super) fn run(config: &Path, wish: &Approve, out: Out) -> Ended {
             Failure::new(exit::FAILED, format!("cannot read the signature {}: {error}", path.display()))
         })?),
     };
-    let mut told = Vec::new();
     let ids = wish.plans.iter().map(|plan| engine.find_plan(plan)).collect::<Result<Vec<_>, _>>()?;
+    let (mut told, mut failure) = (Vec::new(), None);
     for id in ids {
-        let approved = engine.approve(&ApprovalWish {
-            plan: id,
-            beyond: wish.beyond.iter().map(|word| (*word).into()).collect(),
-            reason: wish.reason.clone(),
-            signature: signature.clone(),
-        })?;
-        if !out.json {
-            let (rule, due) = (&approved.plan.rule, approved.plan.survey.due);
-            if approved.still_over.is_empty() {
-                out.line(format!("approved {}: rule `{rule}`, {} due; its gate is open", short(&id), number(due)))?;
-            } else {
-                let words: Vec<&str> = approved.still_over.iter().map(|limit| limit.word()).collect();
-                let beyond = wish.beyond.iter().map(|word| Limit::from(*word)).chain(approved.still_over.clone());
-                let flags: Vec<String> = beyond.map(|limit| format!("--beyond {}", limit.word())).collect();
-                out.line(format!(
-                    "approved {id}: rule `{rule}`, {} due; but it will NOT run, for it is over its limit ({}). Look, then:\n  \
-                     bewaard approve {id} {} --reason \"...\"",
-                    number(due),
-                    words.join(", "),
-                    flags.join(" "),
-                    id = short(&id)
-                ))?;
+        let beyond = wish.beyond.iter().map(|word| (*word).into()).collect();
+        let (reason, signature) = (wish.reason.clone(), signature.clone());
+        match engine.approve(&ApprovalWish { plan: id, beyond, reason, signature }) {
+            Ok(approved) => told.push((id, approved)),
+            // What was approved before it stands, and is told.
+            Err(error) => {
+                failure = Some(error);
+                break;
             }
         }
-        told.push(serde_json::json!({
-            "plan": id.to_string(), "rule": approved.plan.rule.as_str(), "due": approved.plan.survey.due,
-            "still_over": approved.still_over.iter().map(|limit| limit.word()).collect::<Vec<_>>(),
-        }));
     }
+    if told.is_empty()
+        && let Some(error) = failure
+    {
+        return Err(error.into());
+    }
+    let code = publish(&mut engine, out)?;
     if out.json {
-        out.value(&serde_json::json!({ "schema": SCHEMA, "approved": told }))?;
+        let approved: Vec<_> = told.iter().map(|(id, approved)| approved_json(id, approved)).collect();
+        let error = failure.as_ref().map(ToString::to_string);
+        out.value(&serde_json::json!({ "schema": SCHEMA, "approved": approved, "error": error }))?;
     } else {
-        out.line("next: `bewaard run`")?;
+        for (id, approved) in &told {
+            tell(id, approved, wish, out)?;
+        }
     }
-    engine.publish()?;
-    Ok(exit::DONE)
+    if let Some(error) = failure {
+        return Err(Failure { told: out.json, ..error.into() });
+    }
+    out.talk("next: `bewaard run`")?;
+    Ok(code)
+}
+
+fn tell(id: &PlanId, approved: &Approved, wish: &Approve, out: Out) -> Result<(), Failure> {
+    let (rule, due, id) = (&approved.plan.rule, number(approved.plan.survey.due), short(id));
+    if approved.still_over.is_empty() {
+        out.line(format!("approved {id}: rule `{rule}`, {due} due; its gate is open"))?;
+        return Ok(());
+    }
+    let words: Vec<&str> = approved.still_over.iter().map(|limit| limit.word()).collect();
+    let beyond = wish.beyond.iter().map(|word| Limit::from(*word)).chain(approved.still_over.clone());
+    let flags: Vec<String> = beyond.map(|limit| format!("--beyond {}", limit.word())).collect();
+    out.line(format!(
+        "approved {id}: rule `{rule}`, {due} due; but it will NOT run, for it is over its limit ({}). Look, then:\n  \
+         bewaard approve {id} {} --reason \"...\"",
+        words.join(", "),
+        flags.join(" "),
+    ))?;
+    Ok(())
+}
+
+fn approved_json(id: &PlanId, approved: &Approved) -> serde_json::Value {
+    serde_json::json!({
+        "plan": id.to_string(), "rule": approved.plan.rule.as_str(), "due": approved.plan.survey.due,
+        "still_over": approved.still_over.iter().map(|limit| limit.word()).collect::<Vec<_>>(),
+    })
 }

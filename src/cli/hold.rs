@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use super::args::{Hold, HoldCommand};
 use super::out::Out;
 use super::runtime::block_on;
-use super::{Ended, Failure, exit, input, load};
+use super::{Ended, Failure, exit, input, load, publish};
 use crate::connect::{Item, Presence};
 use crate::domain::decide::Fingerprint;
 use crate::domain::digest::Digest;
@@ -101,7 +101,7 @@ fn add(mut engine: Engine, scope: Scope, reason: &str, review: NaiveDate, out: O
             reason: reason.to_string(),
         };
         let id = engine.place_hold(wish)?;
-        engine.publish()?;
+        let code = publish(&mut engine, out)?;
         if out.json {
             out.value(&serde_json::json!({
                 "schema": SCHEMA, "hold": id.as_str(), "review": review.to_string(), "warnings": idle,
@@ -112,7 +112,7 @@ fn add(mut engine: Engine, scope: Scope, reason: &str, review: NaiveDate, out: O
         for warning in &idle {
             out.remark(format!("bewaard: WARNING: {warning}"))?;
         }
-        Ok(exit::DONE)
+        Ok(code)
     })
 }
 
@@ -216,13 +216,13 @@ fn release(mut engine: Engine, hold: &str, reason: &str, signature: Option<&Path
         engine.by.actor = Some(actor);
     }
     engine.release_hold(&id, reason)?;
-    engine.publish()?;
+    let code = publish(&mut engine, out)?;
     if out.json {
         out.value(&serde_json::json!({ "schema": SCHEMA, "released": id.as_str() }))?;
     } else {
         out.line(format!("released {id}"))?;
     }
-    Ok(exit::DONE)
+    Ok(code)
 }
 
 fn list(engine: &Engine, out: Out) -> Ended {

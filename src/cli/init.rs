@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::Init;
 use super::out::Out;
-use super::{Ended, Failure, exit, load};
+use super::{Ended, Failure, exit, load, tell_trouble};
 use crate::config::Loaded;
 use crate::config::edit::Edit;
 use crate::engine::Engine;
@@ -21,6 +21,7 @@ pub(super) fn run(config: &Path, wish: &Init, out: Out) -> Ended {
     engine.sure()?;
     engine.note_policy()?;
     engine.republish()?;
+    let code = tell_trouble(&engine, out)?;
     let verifier = engine.view().verifier.clone();
     let written = if wish.write && !keys_known { Some(add_key(&files, &verifier)?) } else { None };
     if out.json {
@@ -29,7 +30,7 @@ pub(super) fn run(config: &Path, wish: &Init, out: Out) -> Ended {
             "new": done == Initialised::New,
             "log": log, "state": state, "key": verifier, "written": written.is_some(),
         }))?;
-        return Ok(exit::DONE);
+        return Ok(code);
     }
     out.line(match done {
         Initialised::New => format!("made the log in {} and its keys in {}", log.display(), state.display()),
@@ -45,7 +46,7 @@ pub(super) fn run(config: &Path, wish: &Init, out: Out) -> Ended {
         out.line(format!("run `bewaard init --write`, or {by_hand}; then a changed key is found"))?;
     }
     out.line("next: `bewaard check`, then `bewaard plan`")?;
-    Ok(exit::DONE)
+    Ok(code)
 }
 
 /// Makes this the log's key in the policy, in whichever file and form `log` is written.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::args::{Key, KeyCommand};
 use super::out::Out;
-use super::{Ended, exit, load};
+use super::{Ended, exit, load, publish};
 use crate::audit::export::{openssl_key, signify_key};
 use crate::engine::Engine;
 use crate::report::json::SCHEMA;
@@ -36,15 +36,15 @@ fn rotate(mut engine: Engine, reason: &str, out: Out) -> Ended {
     let _lock = engine.take_run_lock()?;
     let in_policy = !engine.loaded.settings.keys.is_empty();
     let (old, new) = engine.rotate_signing_key(reason)?;
-    engine.publish()?;
+    let code = publish(&mut engine, out)?;
     let written = if in_policy { Some(super::init::add_key_line(&engine.loaded, &new)?) } else { None };
     if out.json {
         out.value(&serde_json::json!({ "schema": SCHEMA, "old": old, "new": new, "written": in_policy }))?;
-        return Ok(exit::DONE);
+        return Ok(code);
     }
     out.line(format!("the log is signed by a new key from here on: {new}"))?;
     if let Some(file) = written {
         out.line(format!("added to {}; the old key stays there, for it signed the change", file.display()))?;
     }
-    Ok(exit::DONE)
+    Ok(code)
 }

@@ -194,6 +194,9 @@ pub fn run() -> u8 {
 
 fn dispatch(args: &Args, out: Out) -> Ended {
     let config = args.config();
+    if args.config.is_some() {
+        out::name_policy(&config);
+    }
     match &args.command {
         Command::Check(wish) => check::run(&config, wish, out),
         Command::Test(wish) => test::run(&config, wish, out),
@@ -232,18 +235,35 @@ fn dispatch_systems(config: &Path, command: &Command, out: Out) -> Ended {
     }
 }
 
+/// Publishes what was done, and tells where an outside head could not be written: the work is done then, and the log
+/// whole, but nobody outside knows.
+#[cfg(feature = "systems")]
+fn publish(engine: &mut crate::engine::Engine, out: Out) -> Ended {
+    engine.publish()?;
+    tell_trouble(engine, out)
+}
+
+/// What a person must hear though the work was done, and the exit code that it makes.
+#[cfg(feature = "systems")]
+fn tell_trouble(engine: &crate::engine::Engine, out: Out) -> Ended {
+    let Some(trouble) = engine.trouble() else { return Ok(exit::DONE) };
+    out.remark(format!("bewaard: {trouble}"))?;
+    Ok(exit::FAILED)
+}
+
 /// Loads the configuration; its faults are printed, all of them.
 fn load(path: &Path, out: Out) -> Result<Loaded, Failure> {
     match crate::config::load(path) {
         Ok(loaded) => Ok(loaded),
         Err(faults) => {
             out.drawing(faults.render(out.colour, out.width()))?;
-            if out.json {
-                out.value(&serde_json::json!({
-                    "schema": crate::report::json::SCHEMA, "ok": false, "findings": faults.to_json(),
-                }))?;
-            }
             let wrong = Failure::new(exit::CONFIG, "nothing was done: the configuration is wrong");
+            if out.json {
+                let mut value = wrong.json();
+                value["ok"] = false.into();
+                value["findings"] = faults.to_json();
+                out.value(&value)?;
+            }
             Err(Failure { told: out.json, ..wrong })
         }
     }

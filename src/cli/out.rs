@@ -1,8 +1,68 @@
 //! Standard output and error: a closed pipe is a quiet end, colour only where a person sees it.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::OnceLock;
 
+use crate::domain::shell;
 use crate::report::words::{safe_json, safe_lines};
+
+/// The policy that was named on the command line, as a word for a shell.
+static POLICY: OnceLock<String> = OnceLock::new();
+
+/// Commands that read the policy: where another than the usual one was named, each that we print names it too, or it
+/// would act on another machine's log when it is pasted.
+const READ_POLICY: [&str; 17] = [
+    "init", "check", "grants", "test", "plan", "approve", "run", "hold", "undo", "incident", "settle", "pause",
+    "resume", "status", "log", "key", "adopt",
+];
+
+/// Remembers the policy that was named, for the commands that are printed.
+pub(super) fn name_policy(path: &Path) {
+    // Set once: a process runs one command.
+    let _ = POLICY.set(shell::path(path));
+}
+
+/// The text with the policy in each command that needs it.
+fn pasted(text: &str) -> Cow<'_, str> {
+    POLICY.get().map_or(Cow::Borrowed(text), |policy| with_policy(text, policy))
+}
+
+fn with_policy<'a>(text: &'a str, policy: &str) -> Cow<'a, str> {
+    const PROGRAM: &str = "bewaard ";
+    let mut out = String::new();
+    let mut from = 0;
+    for (at, _) in text.match_indices(PROGRAM) {
+        let (before, after) = (&text[..at], &text[at + PROGRAM.len()..]);
+        let word: &str = after.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default();
+        let begins = before.chars().next_back().is_none_or(|c| c.is_whitespace() || "`'(".contains(c));
+        if begins && READ_POLICY.contains(&word) {
+            out.push_str(&text[from..at + PROGRAM.len()]);
+            out.push_str(&format!("--config {policy} "));
+            from = at + PROGRAM.len();
+        }
+    }
+    if from == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[from..]);
+    Cow::Owned(out)
+}
+
+/// The same in each text of a value.
+fn pasted_in(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => {
+            if let Cow::Owned(new) = pasted(text) {
+                *text = new;
+            }
+        }
+        serde_json::Value::Array(all) => all.iter_mut().for_each(pasted_in),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(pasted_in),
+        _ => {}
+    }
+}
 
 /// Where a command writes.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +98,7 @@ impl Out {
 
     /// Text on standard output. What a terminal would obey is shown by its number.
     pub(super) fn line(self, text: impl AsRef<str>) -> io::Result<()> {
-        self.put(&safe_lines(text.as_ref()))
+        self.put(&safe_lines(&pasted(text.as_ref())))
     }
 
     /// Text for a person beside the answers of other commands: in JSON only the answers stand there, one after the other.
@@ -54,13 +114,15 @@ impl Out {
 
     /// A value as JSON on standard output.
     pub(super) fn value(self, value: &serde_json::Value) -> io::Result<()> {
-        let text = serde_json::to_string_pretty(value)?;
+        let mut value = value.clone();
+        pasted_in(&mut value);
+        let text = serde_json::to_string_pretty(&value)?;
         self.put(&safe_json(&text))
     }
 
     /// A remark on standard error. What a terminal would obey is shown by its number.
     pub(super) fn remark(self, text: impl AsRef<str>) -> io::Result<()> {
-        self.drawing(safe_lines(text.as_ref()))
+        self.drawing(safe_lines(&pasted(text.as_ref())))
     }
 
     /// Text on standard error that may bear colours: what [`crate::config::Diagnostics`] draws.
@@ -80,5 +142,31 @@ impl Out {
     /// Whether a person sits at standard output.
     pub(super) fn person(self) -> bool {
         io::stdout().is_terminal()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_printed_names_the_policy_that_was_named() {
+        let named = |text: &str| with_policy(text, "'my firm.toml'").into_owned();
+        assert_eq!(named("next: `bewaard run`"), "next: `bewaard --config 'my firm.toml' run`");
+        assert_eq!(
+            named("  bewaard plan show 1 > plan.txt\n  bewaard approve 1"),
+            "  bewaard --config 'my firm.toml' plan show 1 > plan.txt\n  bewaard --config 'my firm.toml' approve 1"
+        );
+        for same in [
+            "`bewaard explain B207`",
+            "`bewaard --config x.toml run`",
+            "bewaard: cannot read the policy",
+            "ssh-keygen -Y sign -n bewaard -f KEY plan.txt",
+            "https://bewaard plan",
+            "bewaard planned",
+        ] {
+            let expected = if same.starts_with("https") { "https://bewaard plan" } else { same };
+            assert_eq!(named(same), expected);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::args::{Pause, Resume};
 use super::out::Out;
-use super::{Ended, Failure, exit, load};
+use super::{Ended, Failure, exit, load, publish};
 use crate::domain::id::{RuleId, SystemId};
 use crate::engine::Engine;
 use crate::report::json::SCHEMA;
@@ -14,7 +14,7 @@ pub(super) fn pause(config: &Path, wish: &Pause, out: Out) -> Ended {
     let mut engine = Engine::open(loaded)?;
     engine.log()?;
     let anew = engine.pause(&wish.reason)?;
-    engine.publish()?;
+    let code = publish(&mut engine, out)?;
     if out.json {
         out.value(&serde_json::json!({ "schema": SCHEMA, "paused": true, "anew": anew }))?;
     } else if anew {
@@ -24,7 +24,7 @@ pub(super) fn pause(config: &Path, wish: &Pause, out: Out) -> Ended {
     } else {
         out.line("it was paused already; `bewaard resume --reason \"...\"` ends it")?;
     }
-    Ok(exit::DONE)
+    Ok(code)
 }
 
 pub(super) fn resume(config: &Path, wish: &Resume, out: Out) -> Ended {
@@ -47,7 +47,7 @@ pub(super) fn resume(config: &Path, wish: &Resume, out: Out) -> Ended {
         return Err(Failure::new(exit::USAGE, text));
     }
     let unfrozen = (named || wish.all) && engine.resume(rule, system, &wish.reason)?;
-    engine.publish()?;
+    let code = publish(&mut engine, out)?;
     if out.json {
         let (rule, system) = (&wish.rule, &wish.system);
         out.value(&serde_json::json!({
@@ -65,5 +65,5 @@ pub(super) fn resume(config: &Path, wish: &Resume, out: Out) -> Ended {
             out.line("everything is still paused: `bewaard resume --reason \"...\"` ends that")?;
         }
     }
-    Ok(exit::DONE)
+    Ok(code)
 }

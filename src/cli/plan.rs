@@ -244,11 +244,12 @@ fn ground(says: GroundVerdict) -> String {
 
 fn show_samples(engine: &mut Engine, planned: &[(Rule, Planned)], _want: usize, out: Out) -> Result<(), Failure> {
     for (rule, one) in planned {
+        // Noted first: what is shown and not noted would be nobody's.
+        note_shown(engine, "plan --sample", &rule.id, one.sample.len() as u64)?;
         for (found, verdicts) in &one.sample {
             let said: Vec<String> = verdicts.iter().map(|one| verdict(*one)).collect();
             out.line(format!("{}  {}: {}", rule.id, words::safe(&found.key.show()), said.join("; ")))?;
         }
-        note_shown(engine, "plan --sample", &rule.id, one.sample.len() as u64)?;
     }
     Ok(())
 }

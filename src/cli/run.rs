@@ -6,7 +6,8 @@ use super::args::Run;
 use super::out::Out;
 use super::plan::chosen;
 use super::runtime::{Watcher, block_on};
-use super::{Ended, Failure, exit, load};
+use super::status::settle_commands;
+use super::{Ended, Failure, exit, load, tell_trouble};
 use crate::domain::gate::Gate;
 use crate::domain::id::RuleId;
 use crate::domain::outcome::Outcome;
@@ -43,10 +44,7 @@ pub(super) fn run(config: &Path, wish: &Run, out: Out) -> Ended {
             watcher.clear();
             code = exit::worst(code, tell(rule, done, &mut told, out)?);
         }
-        if let Some(trouble) = engine.trouble() {
-            out.remark(format!("bewaard: {trouble}"))?;
-            code = exit::worst(code, exit::FAILED);
-        }
+        code = exit::worst(code, tell_trouble(&engine, out)?);
         if engine.is_paused() {
             out.remark("paused: nothing more is purged until `bewaard resume --reason \"...\"`")?;
             code = exit::worst(code, exit::WAITS);
@@ -91,9 +89,8 @@ pub(super) fn tell_recovery(recovered: &Recovered, out: Out) -> Result<(), Failu
         out.remark(format!("settled the interrupted undo {undo}: {}", words.join(", ")))?;
     }
     for batch in &recovered.beyond {
-        out.remark(format!(
-            "{batch} can't be settled by looking: `bewaard settle {batch} --as gone|kept --reason ...`"
-        ))?;
+        let [gone, kept] = settle_commands(batch);
+        out.remark(format!("{batch} can't be settled by looking. Look yourself, then:\n  {gone}\n  or\n  {kept}"))?;
     }
     for (batch, why) in &recovered.waiting {
         out.remark(format!("{batch} waits to be settled: {why}"))?;

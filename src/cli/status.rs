@@ -148,7 +148,8 @@ fn tell(found: &Ledger, headline: &Headline, out: Out) -> Result<(), Failure> {
         ))?;
     }
     for batch in &found.unsettled {
-        out.line(format!("to settle: bewaard settle {batch} --as gone|kept --reason \"...\""))?;
+        let [gone, kept] = settle_commands(batch);
+        out.line(format!("to settle: {gone}\n       or: {kept}"))?;
     }
     Ok(())
 }
@@ -227,8 +228,7 @@ fn reasons(found: &Ledger, one: &Standing, started: bool) -> (String, Vec<String
         (_, true, ..) => ("purging is paused".into(), vec!["bewaard resume --reason \"...\"".into()]),
         (_, _, Err(why), _) => (why.clone(), vec!["bewaard check".into()]),
         (_, _, Ok(_), Some(code)) => {
-            let settle =
-                found.unsettled.iter().map(|batch| format!("bewaard settle {batch} --as gone|kept --reason \"...\""));
+            let settle = found.unsettled.iter().flat_map(settle_commands);
             let mut commands = vec![format!("bewaard explain {code}")];
             commands.extend(settle);
             commands.push(format!("bewaard resume {name} --reason \"...\""));
@@ -269,6 +269,11 @@ fn reasons(found: &Ledger, one: &Standing, started: bool) -> (String, Vec<String
         }
         (_, _, Ok(_), None) => ("nothing is due".into(), Vec::new()),
     }
+}
+
+/// The two words that a person can give for a batch.
+pub(super) fn settle_commands(batch: &BatchId) -> [String; 2] {
+    ["gone", "kept"].map(|word| format!("bewaard settle {batch} --as {word} --reason \"...\""))
 }
 
 /// The commands that approve a plan: typed, or where a controller is declared, with the controller's signature.

@@ -30,6 +30,7 @@ pub(super) fn run(config: &Path, wish: &Test, out: Out) -> Ended {
             }
             Err(faults) => {
                 out.drawing(faults.render(out.colour, out.width()))?;
+                told.push(serde_json::json!({ "file": file, "findings": faults.to_json() }));
                 code = exit::worst(code, exit::CONFIG);
             }
         }

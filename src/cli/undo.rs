@@ -6,7 +6,7 @@ use super::args::Undo;
 use super::out::Out;
 use super::run::{tell_ended, tell_recovery};
 use super::runtime::block_on;
-use super::{Ended, Failure, exit, input, load};
+use super::{Ended, Failure, exit, input, load, publish};
 use crate::domain::id::RunId;
 use crate::domain::outcome::Restored;
 use crate::engine::Engine;
@@ -33,8 +33,8 @@ pub(super) fn run(config: &Path, wish: &Undo, out: Out) -> Ended {
         let ended = engine.expire_quarantines(crate::now::now()).await?;
         tell_ended(&ended, out)?;
         let report = engine.undo(&UndoWish { run: run.clone(), record, reason: wish.reason.clone() }).await?;
-        engine.publish()?;
-        tell(&run, &report, out)
+        let code = publish(&mut engine, out)?;
+        Ok(exit::worst(code, tell(&run, &report, out)?))
     })
 }
 

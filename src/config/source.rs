@@ -80,13 +80,16 @@ fn normalise(text: &str) -> String {
 
 const SECRET_WORDS: [&str; 5] = ["password", "passwd", "wachtwoord", "secret", "token"];
 
-/// Replaces what stands between quotes after a key that names a secret, and the password of a URL.
+/// What a table in the place of a secret may name: where it lies.
+const REFERENCES: [&str; 3] = ["file", "credential", "env"];
+
+/// Replaces what stands after a key that names a secret, and the password of a URL.
 fn mask_secrets(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let lower = text.to_ascii_lowercase();
     for word in SECRET_WORDS {
         for (at, _) in lower.match_indices(word) {
-            if let Some(range) = quoted_after_key(text, at + word.len()) {
+            for range in value_after_key(text, at + word.len()) {
                 star(&mut bytes, range);
             }
         }
@@ -119,17 +122,52 @@ fn is_hidden(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-fn quoted_after_key(text: &str, end_of_key: usize) -> Option<Range<usize>> {
-    let rest = text.get(end_of_key..)?;
-    let value = rest.trim_start_matches(['"', '\'', ' ', '\t']).strip_prefix('=')?.trim_start_matches([' ', '\t']);
-    let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| value.starts_with(quote))?;
-    let start = text.len() - value.len() + quote.len();
-    let inner = text.get(start..)?;
-    let end = match quote.len() {
-        1 => inner.find([quote.chars().next()?, '\n']),
-        _ => inner.find(quote),
+/// What stands behind a key that names a secret, however it is written: a text of several lines to its end, anything else
+/// to the end of its line. A reference (`{ file = "..." }`) is no secret; another text in such a table may be one.
+fn value_after_key(text: &str, end_of_key: usize) -> Vec<Range<usize>> {
+    let rest = text.get(end_of_key..).unwrap_or_default();
+    // `password`, `passwords`, "password", also `pass word`: what is left of the key is skipped.
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "-_\"' \t".contains(c));
+    let Some(value) = rest.strip_prefix(['=', ':']) else { return Vec::new() };
+    let value = value.trim_start_matches([' ', '\t', '=']);
+    let start = text.len() - value.len();
+    if let Some(table) = value.strip_prefix('{') {
+        let table = table.split(['}', '\n']).next().unwrap_or_default();
+        let mut ranges = Vec::new();
+        for (at, _) in table.match_indices('=') {
+            let name = table[..at].trim_end().rsplit([',', ' ', '{']).next().unwrap_or_default();
+            if !REFERENCES.contains(&name) {
+                ranges.extend(value_after_key(text, start + 1 + at));
+            }
+        }
+        return ranges;
+    }
+    let length = match ["\"\"\"", "'''"].into_iter().find(|quote| value.starts_with(quote)) {
+        Some(quote) => value[3..].find(quote).map_or(value.len(), |end| end + 6),
+        None => match value.chars().next().filter(|c| "\"'".contains(*c)) {
+            Some(quote) => quoted_length(value, quote),
+            None => value.find('\n').unwrap_or(value.len()),
+        },
     };
-    Some(start..start + end.unwrap_or(inner.len()))
+    // The quotes stay, so that what is wrong with them can be seen.
+    let quote = value.chars().take_while(|c| "\"'".contains(*c)).count().min(3);
+    let quote = if quote == 2 { 1 } else { quote };
+    if length > 2 * quote { std::iter::once(start + quote..start + length - quote).collect() } else { Vec::new() }
+}
+
+/// The length of a text in quotes; to the end of its line where it has no end.
+fn quoted_length(value: &str, quote: char) -> usize {
+    let line = value.split('\n').next().unwrap_or_default();
+    let mut escaped = false;
+    for (at, c) in line.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quote == '"' => escaped = true,
+            c if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    line.len() + 1
 }
 
 /// Every byte becomes an asterisk, so that offsets stay; line ends stay too.
@@ -181,5 +219,36 @@ mod tests {
         assert_eq!(file.line_column(0), (1, 1));
         assert_eq!(file.line_column(file.text.find('2').unwrap()), (2, 5));
         assert_eq!(file.line_column(999), (3, 1));
+    }
+
+    #[test]
+    fn a_secret_is_not_shown_however_it_is_mistyped() {
+        for line in [
+            "password = \"hunter2\"",
+            "password = hunter2",
+            "password: \"hunter2\"",
+            "password = \"hunter2",
+            "password = 'hunter2'",
+            "password = \"ab\\\"hunter2\"",
+            "\"password\" = \"hunter2\" # in use",
+            "passwords=\"hunter2\"",
+            "mysql = { host = \"h\", password = \"hunter2\", port = 3 }",
+            "mysql = { password = { value = \"hunter2\" } }",
+            "wachtwoord = \"\"\"hunter2\nhunter2\"\"\"",
+            "url = \"mysql://jan:hunter2@db/shop\"",
+        ] {
+            let shown = mask_secrets(line);
+            assert!(!shown.contains("hunter2"), "{line}: {shown}");
+            assert_eq!(shown.len(), line.len(), "{line}: {shown}");
+        }
+        for line in [
+            "password = { file = \"/run/pw\" }",
+            "password.credential = \"db\"",
+            "passwd = \"\"",
+            "because = \"token ring\"",
+        ] {
+            assert_eq!(mask_secrets(line), line);
+        }
+        assert!(mask_secrets("mysql = { password = \"hunter2\", port = 3 }").ends_with(", port = 3 }"));
     }
 }

@@ -109,7 +109,7 @@ impl Engine {
         let file = self.inflight.write(&flight, self.ring()?)?;
         crash_point!("inflight-written");
         let count = items.iter().map(|item| item.parts.len() as u64).sum();
-        self.log()?.reserve((count + 2) * OUTCOME_BYTES)?;
+        self.on_log(|log| log.reserve((count + 2) * OUTCOME_BYTES))?;
         self.record_unsealed(&[Body::BatchIntended {
             batch: id.clone(),
             run: context.run.clone(),
@@ -218,7 +218,7 @@ impl Engine {
 
     /// Writes entries under a named commitment key, and a head over them.
     pub(super) fn record_under(&mut self, bodies: &[Body], key: &str) -> Result<(), EngineError> {
-        self.log()?.commit(bodies, key, crate::now::now())?;
+        self.on_log(|log| log.commit(bodies, key, crate::now::now()))?;
         self.catch_up()
     }
 

@@ -190,7 +190,7 @@ pub(super) fn birth(keys: &KeyRing, state: &Path) -> Result<Vec<Body>, EngineErr
     }];
     for purpose in Purpose::ALL {
         let id = keys.current(purpose).map(String::from).unwrap_or_default();
-        bodies.push(Body::KeyChanged { purpose: purpose.word().into(), id, change: "made".into(), proof: None });
+        bodies.push(Body::key_changed(purpose.word(), &id, "made"));
     }
     Ok(bodies)
 }

@@ -11,12 +11,12 @@ impl Engine {
     pub fn rotate_signing_key(&mut self, reason: &str) -> Result<(String, String), EngineError> {
         self.sure()?;
         let old = self.log()?.verifier().to_string();
-        self.keep_note(reason)?;
+        let note = self.keep_note(reason)?;
         self.ring_mut()?.stage_signer()?;
         let signers = self.ring()?.signers()?;
         let key = self.log_key_id()?;
         let mut log = Log::open(log_paths(&self.loaded), signers)?;
-        let new = log.rotate(&key, crate::now::now())?;
+        let new = log.rotate(&key, Some((self.by.clone(), note)), crate::now::now())?;
         self.log = Some(log);
         self.ring_mut()?.settle_signer(&new)?;
         self.catch_up()?;

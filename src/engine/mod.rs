@@ -229,6 +229,19 @@ impl Engine {
         self.log.as_mut().ok_or_else(|| EngineError::NotInitialised(state.clone()))
     }
 
+    /// Works on the log. Where another process replaced the signing key meanwhile, the keys are read anew first.
+    fn on_log<T>(&mut self, work: impl Fn(&mut Log) -> Result<T, LogFault>) -> Result<T, EngineError> {
+        match work(self.log()?) {
+            Err(fault) if fault.code().id == codes::LOG_KEY.id && self.ring_mut()?.reread()? => {
+                let signers = self.ring()?.signers()?;
+                let log = self.log()?;
+                log.set_signers(signers);
+                Ok(work(log)?)
+            }
+            done => Ok(done?),
+        }
+    }
+
     /// The key of this purpose.
     pub fn mac_key(&self, purpose: Purpose) -> Result<MacKey, EngineError> {
         match &self.keys {
@@ -280,7 +293,7 @@ impl Engine {
         self.trust_clock_for(bodies)?;
         self.sure()?;
         let key = self.log_key_id()?;
-        self.log()?.commit(bodies, &key, crate::now::now())?;
+        self.on_log(|log| log.commit(bodies, &key, crate::now::now()))?;
         self.catch_up()
     }
 
@@ -289,7 +302,7 @@ impl Engine {
         self.trust_clock_for(bodies)?;
         self.sure()?;
         let key = self.log_key_id()?;
-        self.log()?.append(bodies, &key, crate::now::now())?;
+        self.on_log(|log| log.append(bodies, &key, crate::now::now()))?;
         self.catch_up()
     }
 
@@ -298,21 +311,21 @@ impl Engine {
         if self.doubt.is_some() {
             return Ok(());
         }
-        let published = self.log()?.publish();
+        let published = self.on_log(Log::publish);
         self.published(published)
     }
 
     /// Makes everything that is published anew, and publishes.
     pub fn republish(&mut self) -> Result<(), EngineError> {
         self.sure()?;
-        let published = self.log()?.republish();
+        let published = self.on_log(Log::republish);
         self.published(published)
     }
 
-    fn published(&mut self, published: Result<(), LogFault>) -> Result<(), EngineError> {
+    fn published(&mut self, published: Result<(), EngineError>) -> Result<(), EngineError> {
         match published {
             // The log itself is whole, and what was purged is in it: this is told, and the work goes on.
-            Err(fault @ LogFault::Outside { .. }) => self.trouble = Some(fault.to_string()),
+            Err(EngineError::Log(fault @ LogFault::Outside { .. })) => self.trouble = Some(fault.to_string()),
             published => published?,
         }
         self.keep_view();
@@ -333,8 +346,8 @@ impl Engine {
             return Ok(id.into());
         }
         let id: String = self.ring_mut()?.make(Purpose::Log, Some(&segment))?.into();
-        let made = Body::KeyChanged { purpose: "log".into(), id: id.clone(), change: "made".into(), proof: None };
-        self.log()?.commit(&[made], &id, now)?;
+        let made = Body::key_changed(Purpose::Log.word(), &id, "made");
+        self.on_log(|log| log.commit(std::slice::from_ref(&made), &id, now))?;
         self.catch_up()?;
         Ok(id)
     }

@@ -47,7 +47,7 @@ impl Keeping {
 }
 
 fn key_changed(id: &str, change: &str) -> Body {
-    Body::KeyChanged { purpose: Purpose::Quarantine.word().into(), id: id.into(), change: change.into(), proof: None }
+    Body::key_changed(Purpose::Quarantine.word(), id, change)
 }
 
 /// What slot 0 of a batch says.

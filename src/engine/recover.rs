@@ -40,6 +40,8 @@ impl Engine {
     pub async fn recover(&mut self) -> Result<Recovered, EngineError> {
         self.sure()?;
         self.sure_of_time()?;
+        // What others wrote before we had the lock: a batch that began or ended meanwhile.
+        self.catch_up()?;
         let mut recovered = Recovered::default();
         let files = self.inflight.batches().map_err(|cause| EngineError::Io {
             doing: "list the in-flight files in",

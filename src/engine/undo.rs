@@ -306,7 +306,7 @@ impl Engine {
         crash_point!("undo-file");
         let note = self.keep_note(&wish.reason)?;
         let count = wanted.iter().map(|one| one.parts.len() as u64).sum();
-        self.log()?.reserve((count + 2) * OUTCOME_BYTES)?;
+        self.on_log(|log| log.reserve((count + 2) * OUTCOME_BYTES))?;
         self.record_unsealed(&[Body::UndoIntended {
             undo: undo.clone(),
             run: wish.run.clone(),

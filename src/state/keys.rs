@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use ring::aead::LessSafeKey;
 use ring::hkdf;
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -30,6 +31,8 @@ use crate::secret::{self, Secret};
 const WRAP: &str = "wrap.key";
 /// Which key of each purpose is in force.
 const CURRENT: &str = "current.json";
+/// Held while that is changed.
+const LOCK: &str = "current.lock";
 /// The first bytes of a wrapped key.
 const MAGIC: &[u8] = b"bewaard-key-1\n";
 /// The first bytes of what was sealed for an in-flight file.
@@ -43,6 +46,15 @@ struct Current {
     origin: Option<String>,
     signing: Option<KeyId>,
     staged: Option<KeyId>,
+}
+
+fn read_current(folder: &Path) -> Result<Current, KeyFault> {
+    let path = folder.join(CURRENT);
+    let bytes = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(KeyFault::Missing(folder.to_path_buf())),
+        bytes => bytes.map_err(KeyFault::io("read", &path))?,
+    };
+    serde_json::from_slice(&bytes).map_err(|_| KeyFault::Missing(folder.to_path_buf()))
 }
 
 /// The keys, open.
@@ -88,15 +100,16 @@ impl KeyRing {
 
     /// Opens the folder.
     pub fn open(folder: &Path, wrap: Option<&SecretRef>) -> Result<Self, KeyFault> {
-        let path = folder.join(CURRENT);
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(KeyFault::Missing(folder.to_path_buf()));
-            }
-            bytes => bytes.map_err(KeyFault::io("read", &path))?,
-        };
-        let current = serde_json::from_slice(&bytes).map_err(|_| KeyFault::Missing(folder.to_path_buf()))?;
+        let current = read_current(folder)?;
         Ok(Self { folder: folder.to_path_buf(), wrap: wrapping(folder, wrap)?, current })
+    }
+
+    /// Reads anew which keys are in force, as another process left them; whether that is another choice than before.
+    pub fn reread(&mut self) -> Result<bool, KeyFault> {
+        let now = read_current(&self.folder)?;
+        let changed = now != self.current;
+        self.current = now;
+        Ok(changed)
     }
 
     /// The key in force for a purpose.
@@ -126,8 +139,7 @@ impl KeyRing {
     pub fn make(&mut self, purpose: Purpose, segment: Option<&str>) -> Result<KeyId, KeyFault> {
         let id = self.write_random(purpose, segment)?;
         crash_point!("key-made");
-        self.current.keys.insert(purpose, id.clone());
-        self.save()?;
+        self.change(|current| drop(current.keys.insert(purpose, id.clone())))?;
         Ok(id)
     }
 
@@ -152,8 +164,9 @@ impl KeyRing {
     /// Destroys a key: its file goes, and what was committed under it stays closed for ever. One that is not there is
     /// as good as destroyed.
     pub fn destroy(&mut self, id: &KeyId) -> Result<(), KeyFault> {
-        self.current.keys.retain(|_, current| current != id);
-        self.save()?;
+        if self.current.keys.values().any(|current| current == id) {
+            self.change(|current| current.keys.retain(|_, current| current != id))?;
+        }
         crash_point!("key-destroy");
         let path = self.path(id);
         durable::remove(&path).map_err(KeyFault::io("remove", &path))
@@ -161,10 +174,12 @@ impl KeyRing {
 
     /// Makes a signing key for a successor log of another name; the old one stays in the folder, out of force.
     pub fn begin_log(&mut self, origin: &str) -> Result<(), KeyFault> {
-        self.current.signing = Some(self.write_signer(origin)?);
-        self.current.origin = Some(origin.into());
-        self.current.staged = None;
-        self.save()
+        let signing = self.write_signer(origin)?;
+        self.change(|current| {
+            current.signing = Some(signing);
+            current.origin = Some(origin.into());
+            current.staged = None;
+        })
     }
 
     /// The key that signs the log.
@@ -183,9 +198,11 @@ impl KeyRing {
     pub fn stage_signer(&mut self) -> Result<VerifierKey, KeyFault> {
         if self.current.staged.is_none() {
             let origin = self.current.origin.clone().ok_or_else(|| KeyFault::Missing(self.folder.clone()))?;
-            self.current.staged = Some(self.write_signer(&origin)?);
+            let staged = self.write_signer(&origin)?;
             crash_point!("key-staged");
-            self.save()?;
+            self.change(|current| {
+                current.staged.get_or_insert(staged);
+            })?;
         }
         Ok(self.read_signer(self.current.staged.as_ref())?.verifier().clone())
     }
@@ -195,10 +212,12 @@ impl KeyRing {
     pub fn settle_signer(&mut self, in_force: &VerifierKey) -> Result<(), KeyFault> {
         let Some(staged) = self.current.staged.clone() else { return Ok(()) };
         if self.read_signer(Some(&staged))?.verifier() == in_force {
-            self.current.signing = Some(staged);
-            self.current.staged = None;
             crash_point!("key-settle");
-            self.save()?;
+            self.change(|current| {
+                if current.staged.as_ref() == Some(&staged) {
+                    current.signing = current.staged.take();
+                }
+            })?;
         }
         Ok(())
     }
@@ -227,6 +246,17 @@ impl KeyRing {
 
     fn path(&self, id: &KeyId) -> PathBuf {
         self.folder.join(format!("{id}.wrapped"))
+    }
+
+    /// Changes which keys are in force, over what other processes have changed since they were read.
+    fn change(&mut self, by: impl FnOnce(&mut Current)) -> Result<(), KeyFault> {
+        let path = self.folder.join(LOCK);
+        let lock = durable::lock_file(&path).map_err(KeyFault::io("open", &path))?;
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive)
+            .map_err(|error| KeyFault::io("lock", &path)(error.into()))?;
+        self.reread()?;
+        by(&mut self.current);
+        self.save()
     }
 
     fn save(&self) -> Result<(), KeyFault> {
@@ -420,5 +450,23 @@ mod tests {
         again.settle_signer(&new).unwrap();
         let again = KeyRing::open(&place.path().join("keys"), None).unwrap().signers().unwrap();
         assert!(again.current.verifier() == &new && again.staged.is_none());
+    }
+
+    #[test]
+    fn what_another_process_put_in_force_is_not_put_back() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("keys");
+        let mut ours = KeyRing::create(&folder, None, "bewaard.invalid/test", "2026-Q4").unwrap();
+        let mut theirs = KeyRing::open(&folder, None).unwrap();
+        let new = theirs.stage_signer().unwrap();
+        theirs.settle_signer(&new).unwrap();
+        let made = ours.make(Purpose::Log, Some("2027-Q1")).unwrap();
+        let now = KeyRing::open(&folder, None).unwrap();
+        assert_eq!(now.signer().unwrap().verifier(), &new, "the rotation stands");
+        assert_eq!(now.current(Purpose::Log), Some(made), "and so does the new key");
+        let quarantine = ours.make_apart(Purpose::Quarantine, "2026-12-04").unwrap();
+        theirs.begin_log("bewaard.invalid/next").unwrap();
+        ours.destroy(&quarantine).unwrap();
+        assert_eq!(KeyRing::open(&folder, None).unwrap().signer().unwrap().verifier().name(), "bewaard.invalid/next");
     }
 }

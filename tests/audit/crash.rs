@@ -84,7 +84,7 @@ fn work(root: &Path) {
     ring.stage_signer().unwrap();
     drop(log);
     let mut log = Log::open(paths(root), ring.signers().unwrap()).unwrap();
-    let in_force = log.rotate(KEY, time() + TimeDelta::days(70)).unwrap();
+    let in_force = log.rotate(KEY, None, time() + TimeDelta::days(70)).unwrap();
     ring.settle_signer(&in_force).unwrap();
     log.publish().unwrap();
 }
@@ -118,7 +118,7 @@ fn after_a_kill_at_any_point_the_log_verifies_and_goes_on() {
         let (mut ring, mut log) = begin(root);
         let staged = ring.signers().unwrap().staged.is_some();
         if staged {
-            let in_force = log.rotate(KEY, time() + TimeDelta::days(80)).unwrap();
+            let in_force = log.rotate(KEY, None, time() + TimeDelta::days(80)).unwrap();
             ring.settle_signer(&in_force).unwrap();
         }
         log.commit(&batch(9, 150), KEY, time() + TimeDelta::days(90)).unwrap();

@@ -58,7 +58,7 @@ fn note() -> Digest {
 fn before() -> Vec<Body> {
     let plan = PlanId([4; 16]);
     vec![
-        Body::KeyChanged { purpose: "log".into(), id: KEY.into(), change: "made".into(), proof: None },
+        Body::key_changed("log", KEY, "made"),
         Body::PolicyInForce { policy: Digest([5; 32]), rules: [(rule(), Digest([2; 32]))].into() },
         Body::HoldChanged {
             hold: HoldId::from_random([6; 8]),
@@ -215,7 +215,7 @@ fn write(first: Body, last: Option<Body>) -> Place {
     log.commit(&after(), KEY, at("2026-11-23T02:32:00Z")).unwrap();
     drop(log);
     let mut log = Log::open(place.paths(), Signers { current: signer(), staged: Some(signer_of(8)) }).unwrap();
-    log.rotate(KEY, at("2026-12-01T10:00:00Z")).unwrap();
+    log.rotate(KEY, None, at("2026-12-01T10:00:00Z")).unwrap();
     let sealed = log.head().checkpoint.clone();
     let mut bodies = later(sealed.size, sealed.root);
     bodies.extend(last);

@@ -199,13 +199,13 @@ fn without_home_terminal_or_colours_it_says_the_same() {
         [&[][..], &[("TERM", "dumb")], &[("NO_COLOR", "1")], &[("TERM", "xterm"), ("HOME", "/nonexistent")]]
     {
         let mut command = bench.command(&["plan"]);
-        command.env_clear().envs(environment.iter().copied());
+        command.env_clear().env("BEWAARD_CONFIG", bench.file("bewaard.toml")).envs(environment.iter().copied());
         let said = said(&command.output().unwrap()).ends(0);
         assert_eq!(said.out, plain.out, "{environment:?}");
         assert!(!said.out.contains('\u{1b}') && !said.err.contains('\u{1b}'), "{environment:?}: {}", said.err);
     }
     let mut command = bench.command(&["run"]);
-    command.env_clear().current_dir("/");
+    command.env_clear().env("BEWAARD_CONFIG", bench.file("bewaard.toml")).current_dir("/");
     said(&command.output().unwrap()).ends(0);
     assert_eq!(old_left(&bench), 0);
 }

@@ -341,6 +341,94 @@ fn a_torn_tail_is_set_aside_and_purging_goes_on() {
     assert!(!verified.contains("torn"), "{verified}");
 }
 
+/// The engine of a process that opened the log a while ago.
+fn opened(bench: &Bench) -> bewaard::engine::Engine {
+    bewaard::engine::Engine::open(bewaard::config::load(&bench.file("bewaard.toml")).unwrap()).unwrap()
+}
+
+#[test]
+fn who_opened_the_log_before_the_key_was_replaced_signs_with_the_new_one() {
+    let bench = approved();
+    bench.bewaard(&["init", "--write"]).ends(0);
+    let mut waiting = opened(&bench);
+    bench.bewaard(&["key", "rotate", "--reason", "x"]).ends(0);
+    waiting.pause("by hand").unwrap();
+    waiting.publish().unwrap();
+    bench.verified();
+    bench.bewaard(&["resume", "--reason", "x"]).ends(0);
+    bench.bewaard(&["run"]).ends(0);
+    bench.verified();
+    let change = &bench.entries("key-changed").into_iter().rfind(|entry| entry["purpose"] == "signing").unwrap();
+    assert!(change["note"].is_string() && change["by"]["uid"].is_number(), "who and why: {change}");
+}
+
+#[test]
+fn what_began_or_ended_before_the_lock_was_taken_is_known_to_who_settles() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for settled_meanwhile in [false, true] {
+        let bench = approved();
+        let mut waiting = opened(&bench);
+        if settled_meanwhile {
+            let killed = bench.command(&["run"]).env("BEWAARD_CRASH_AT", "intent-written").output().unwrap();
+            assert_eq!(said(&killed).code, -1);
+            waiting = opened(&bench);
+            bench.bewaard(&["run"]).ends(0);
+        } else {
+            let killed = bench.command(&["run"]).env("BEWAARD_CRASH_AT", "after-commit").output().unwrap();
+            assert_eq!(said(&killed).code, -1);
+        }
+        let lock = waiting.take_run_lock().unwrap();
+        let recovered = runtime.block_on(waiting.recover()).unwrap();
+        assert_eq!(recovered.settled.len(), usize::from(!settled_meanwhile));
+        assert!(recovered.beyond.is_empty(), "{recovered:?}");
+        drop(lock);
+        bench.bewaard(&["run"]).ends(0);
+        assert_eq!(old_left(&bench), 0);
+        bench.verified();
+    }
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_published_file_keeps_nobody_waiting() {
+    let bench = approved();
+    let tile = fs::read_dir(bench.file("log/tile/0/000.p")).unwrap().next().unwrap().unwrap().path();
+    for place in [tile, bench.file("log/checkpoint")] {
+        bewaard::durable::remove(&place).unwrap();
+        assert!(Command::new("mkfifo").arg(&place).status().unwrap().success());
+        for args in [
+            &["pause", "--reason", "x"][..],
+            &["log", "checkpoint"],
+            &["log", "prove", "--entry", "0"],
+            &["log", "verify"],
+        ] {
+            let mut command = Command::new("timeout");
+            let plain = bench.command(args);
+            command.arg("20").arg(plain.get_program()).args(plain.get_args());
+            command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            assert_ne!(said(&command.output().unwrap()).code, 124, "{args:?} waits for {}", place.display());
+        }
+        if place.exists() {
+            bewaard::durable::remove(&place).unwrap();
+        }
+    }
+    bench.bewaard(&["init"]).ends(0);
+    bench.verified();
+}
+
+#[test]
+fn a_witness_that_is_not_there_is_told() {
+    let bench = with_outside();
+    assert!(!bench.verified().out.contains("NOT compared"));
+    remove(&bench, "elsewhere/head");
+    let told = bench.verified().out;
+    assert!(told.contains("NOT compared: the outside head") && told.contains("a rollback would not be seen"), "{told}");
+    remove(&bench, "elsewhere");
+    for args in [&["pause", "--reason", "x"][..], &["resume", "--reason", "x"], &["key", "rotate", "--reason", "x"]] {
+        let told = bench.bewaard(args).ends(1);
+        assert!(told.err.contains("outside head"), "{args:?}: {}", told.err);
+    }
+}
+
 #[test]
 fn published_files_that_were_damaged_are_made_again_by_init() {
     let bench = approved();

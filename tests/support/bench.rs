@@ -128,7 +128,8 @@ impl Bench {
     /// The command, ready to be run or changed.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bewaard"));
-        command.arg("--config").arg(self.file("bewaard.toml")).args(args);
+        // By the environment: then what is printed to be pasted is as in the documentation.
+        command.env("BEWAARD_CONFIG", self.file("bewaard.toml")).args(args);
         command.env_remove("BEWAARD_CRASH_AT").env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }
@@ -148,7 +149,8 @@ impl Bench {
         let plain = self.command(args);
         let mut command = Command::new("faketime");
         command.args(["-f", shift]).arg(plain.get_program()).args(plain.get_args());
-        command.env_remove("BEWAARD_CRASH_AT").env("NO_COLOR", "1").stdin(Stdio::null());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env_remove("BEWAARD_CRASH_AT").stdin(Stdio::null());
         command
     }
 

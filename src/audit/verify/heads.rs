@@ -73,6 +73,7 @@ impl HeadLines {
         }
         self.number += 1;
         Ok(Some(match line.pop() {
+            Some(b'\n') if line.contains(&0) && self.file.fill_buf()?.is_empty() => HeadLine::Torn,
             Some(b'\n') => {
                 let before = std::mem::replace(&mut self.before, line.clone());
                 read_head(&line, before).map_or(HeadLine::Damaged, |head| HeadLine::Head(Box::new(head)))

@@ -281,7 +281,7 @@ impl<'a> Pass<'a> {
             Body::Init { .. } => {
                 self.faults.add(codes::ENTRY_ORDER, file, format!("entry {index} begins a log in the middle of one"));
             }
-            Body::KeyChanged { purpose, id, change, proof } if purpose == "signing" && change == "replaced" => {
+            Body::KeyChanged { purpose, id, change, proof, .. } if purpose == "signing" && change == "replaced" => {
                 let passed = self.chain.as_mut().map(|chain| chain.pass_on(id, proof.as_deref()));
                 if let Some(Err(text)) = passed {
                     self.faults.add(codes::KEY_CHANGE, file, format!("entry {index}: {text}"));

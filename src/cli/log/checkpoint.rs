@@ -6,14 +6,14 @@ use super::super::out::Out;
 use super::super::{Ended, Failure, exit, load};
 use crate::audit::export::export;
 use crate::audit::note::{Note, VerifierKey};
+use crate::audit::publish;
 use crate::durable;
 use crate::report::json::SCHEMA;
 use crate::state::keys::KeyRing;
 
 pub(super) fn run(config: &Path, target: Option<&PathBuf>, out: Out) -> Ended {
     let settings = load(config, out)?.settings;
-    let path = settings.log.join("checkpoint");
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    let text = publish::checkpoint(&settings.log).map_err(|error| {
         Failure::caused(exit::FAILED, format!("there is no published checkpoint in {}", settings.log.display()), error)
     })?;
     let broken = |error| Failure::caused(exit::UNVERIFIED, "the published checkpoint does not hold", error);

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use super::super::out::Out;
 use super::super::plan::{chosen, note_shown};
 use super::super::runtime::block_on;
-use super::super::{Ended, Failure, exit, input, load};
+use super::super::{Ended, Failure, exit, input, load, publish};
 use super::prove::{Disclosure, give};
 use crate::engine::{Engine, EngineError};
+use crate::report::json::SCHEMA;
 
 pub(super) fn run(config: &Path, rule: &str, output: Option<&PathBuf>, out: Out) -> Ended {
     let mut engine = Engine::open(load(config, out)?)?;
@@ -21,15 +22,20 @@ pub(super) fn run(config: &Path, rule: &str, output: Option<&PathBuf>, out: Out)
     })?;
     let purge = engine.find_purge(&rule, &key)?;
     let Some(purge) = purge else {
-        out.line(format!("no entry of this log is about that record under rule `{}`", rule.id))?;
-        return Ok(exit::WAITS);
+        let text = format!("no entry of this log is about that record under rule `{}`", rule.id);
+        if out.json {
+            out.value(&serde_json::json!({ "schema": SCHEMA, "found": false, "told": text }))?;
+        } else {
+            out.line(text)?;
+        }
+        return Ok(exit::FAILED);
     };
     note_shown(&mut engine, "log prove", &rule.id, 1)?;
-    engine.publish()?;
+    let code = publish(&mut engine, out)?;
     let disclosure = Disclosure {
         record: hex::encode(&purge.record),
         record_key: hex::encode(*purge.record_key),
         part: purge.part.to_string(),
     };
-    give(&engine.loaded.settings.log.clone(), purge.index, Some(&disclosure), output, out)
+    Ok(exit::worst(code, give(&engine.loaded.settings.log.clone(), purge.index, Some(&disclosure), output, out)?))
 }

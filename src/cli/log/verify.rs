@@ -1,5 +1,6 @@
 //! `bewaard log verify`: everything derived anew from files and public key. It writes nothing.
 
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -17,7 +18,7 @@ use crate::report::words::{number, safe};
 use crate::state::keys::KeyRing;
 
 pub(super) fn run(config: &Path, dir: Option<&PathBuf>, keys: &[String], against: &[PathBuf], out: Out) -> Ended {
-    let mut others = Vec::new();
+    let (mut others, mut missing) = (Vec::new(), Vec::new());
     for path in against {
         others.push(read(path)?);
     }
@@ -26,12 +27,13 @@ pub(super) fn run(config: &Path, dir: Option<&PathBuf>, keys: &[String], against
         Some(dir) => (dir.clone(), Keys::Given(keys.to_vec()), "key as given"),
         None => {
             let settings = load(config, out)?.settings;
-            others.extend(heads_of(&settings)?);
+            others.extend(heads_of(&settings, &mut missing));
             let (keys, line) = keys_of(&settings, keys);
             (settings.log, keys, line)
         }
     };
-    let report = verify(&folder, &Options { keys, against: others });
+    let mut report = verify(&folder, &Options { keys, against: others });
+    report.told.append(&mut missing);
     tell(&folder, &report, key_line, out)?;
     Ok(if report.is_sound() { exit::DONE } else { exit::UNVERIFIED })
 }
@@ -41,19 +43,25 @@ fn read(path: &Path) -> Result<Against, Failure> {
         .map_err(|error| Failure::caused(exit::FAILED, format!("cannot read the checkpoint {}", path.display()), error))
 }
 
-/// The heads that this machine keeps outside the log's folder: the last head and each outside target that is there.
-fn heads_of(settings: &Settings) -> Result<Vec<Against>, Failure> {
+/// The heads that this machine keeps outside the log's folder: the last head and each outside target. Those that can't
+/// be read are told, for without them a rollback would not be seen.
+fn heads_of(settings: &Settings, missing: &mut Vec<String>) -> Vec<Against> {
     let mut heads = Vec::new();
     let last = settings.state.join("last-head");
-    if last.exists() {
-        heads.push(Against { name: "the last head".into(), ..read(&last)? });
-    }
-    for path in &settings.outside {
-        if path.exists() {
-            heads.push(read(path)?);
+    let named = std::iter::once((last, "the last head")).chain(settings.outside.iter().cloned().map(|path| (path, "")));
+    for (path, name) in named {
+        match Against::read(&path) {
+            Ok(read) if name.is_empty() => heads.push(read),
+            Ok(read) => heads.push(Against { name: name.into(), ..read }),
+            Err(error) => {
+                let what = if name.is_empty() { "the outside head" } else { name };
+                let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                let path = path.display();
+                missing.push(format!("NOT compared: {what} {path} ({why}): a rollback would not be seen by it"));
+            }
         }
     }
-    Ok(heads)
+    heads
 }
 
 /// The key on the command line, else the policy's, else what this machine's last head names.
