@@ -17,6 +17,7 @@ pub fn at(name: &str) {
     use std::sync::atomic::{AtomicU64, Ordering};
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
+    list(name);
     pause_at(name);
     let Ok(wanted) = std::env::var("BEWAARD_CRASH_AT") else { return };
     let (place, time) = wanted.split_once('#').unwrap_or((&wanted, "1"));
@@ -28,6 +29,16 @@ pub fn at(name: &str) {
         // Signal 9 can't be caught: nothing is flushed and nothing is tidied up. Should it fail, there is no test.
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }
+}
+
+/// Appends the name to the file `BEWAARD_CRASH_LIST`, so that a test knows what a command passes.
+#[cfg(feature = "crash-points")]
+fn list(name: &str) {
+    use std::io::Write;
+    let Some(path) = std::env::var_os("BEWAARD_CRASH_LIST") else { return };
+    // Should it fail, the list is shorter than the test expects.
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    drop(file.and_then(|mut file| writeln!(file, "{name}")));
 }
 
 /// Makes `NAME.reached` in the folder `BEWAARD_PAUSE_DIR` and waits until `NAME.go` is there, at the first passing only.

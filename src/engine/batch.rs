@@ -285,7 +285,7 @@ impl Judge for HeldJudge<'_> {
     }
 }
 
-/// Puts the transaction's number on the disk before COMMIT.
+/// Puts on the disk, before COMMIT, that it is about to be sent, with the transaction's number where there is one.
 pub(super) struct Watch<'a> {
     pub(super) folder: &'a InFlightFolder,
     pub(super) batch: &'a BatchId,
@@ -298,10 +298,7 @@ impl CommitWatch for Watch<'_> {
     }
 
     fn before_commit(&self, ticket: Option<&str>) -> io::Result<()> {
-        match ticket {
-            Some(ticket) => self.folder.write_ticket(self.batch, ticket),
-            None => Ok(()),
-        }
+        self.folder.write_ticket(self.batch, ticket.unwrap_or_default())
     }
 
     fn point(&self, name: &'static str) {

@@ -141,18 +141,13 @@ impl Engine {
             self.freeze_beyond_settling(batch, &open.rule, open.count)?;
             return Ok(Tally::default());
         };
-        let ticket = self.inflight.ticket(batch).map_err(|cause| EngineError::Io {
-            doing: "read the ticket of",
-            path: batch.as_str().into(),
-            cause,
-        })?;
         let rule = &flight.rule;
         let items = items_of(&flight);
-        let mut fate = connector.fate(batch, ticket.as_deref()).await?;
+        let mut fate = fate_of(connector, &self.inflight, batch).await?;
         let presence = connector.locate(rule, &items).await?;
         if fate == Fate::CannotTell {
             // The locking look has waited for the transaction's end; now the server may know.
-            fate = connector.fate(batch, ticket.as_deref()).await?;
+            fate = fate_of(connector, &self.inflight, batch).await?;
         }
         let (kept, mut gone) = (self.kept_of_batch(&open.run, batch)?, BTreeSet::new());
         let (mut tally, mut bodies) = (Tally::default(), Vec::new());
@@ -192,6 +187,21 @@ impl Engine {
         self.drop_inflight(batch)?;
         Ok(tally)
     }
+}
+
+/// What became of the transaction of something in flight. Where COMMIT was never about to be sent, nothing needs asking.
+pub(super) async fn fate_of(
+    connector: &dyn Connector,
+    folder: &InFlightFolder,
+    id: &BatchId,
+) -> Result<Fate, EngineError> {
+    let ticket = folder.ticket(id).map_err(|cause| EngineError::Io {
+        doing: "read the ticket of",
+        path: id.as_str().into(),
+        cause,
+    })?;
+    let Some(ticket) = ticket else { return Ok(Fate::NotCommitted) };
+    Ok(connector.fate(id, Some(ticket.as_str()).filter(|ticket| !ticket.is_empty())).await?)
 }
 
 fn outcome_body(

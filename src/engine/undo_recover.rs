@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::recover::Recovered;
+use super::recover::{Recovered, fate_of};
 use super::{Engine, EngineError};
 use crate::audit::entry::Body;
 use crate::codes;
@@ -92,18 +92,13 @@ impl Engine {
             return Ok(tally);
         };
         let kept: BTreeMap<Key, Vec<u8>> = kept.records.into_iter().map(|one| (one.key, one.bytes)).collect();
-        let ticket = self.undoing.ticket(undo).map_err(|cause| EngineError::Io {
-            doing: "read the ticket of",
-            path: undo.as_str().into(),
-            cause,
-        })?;
         let records: Vec<_> = flight.records.iter().filter_map(|one| Some((one, kept.get(&one.key)?))).collect();
         let bytes: Vec<&[u8]> = records.iter().map(|(_, bytes)| bytes.as_slice()).collect();
-        let mut fate = connector.fate(undo, ticket.as_deref()).await?;
+        let mut fate = fate_of(connector, &self.undoing, undo).await?;
         let backs = connector.look_back(&Undo { id: undo, kept: &bytes }).await?;
         if fate == Fate::CannotTell {
             // The locking look has waited for the transaction's end; now the server may know.
-            fate = connector.fate(undo, ticket.as_deref()).await?;
+            fate = fate_of(connector, &self.undoing, undo).await?;
         }
         let mut bodies = Vec::new();
         let looked: BTreeMap<&Key, &Back> = records.iter().map(|(one, _)| &one.key).zip(&backs).collect();

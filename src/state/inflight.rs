@@ -1,7 +1,8 @@
 //! In-flight files: which records a batch is about to erase, sealed, so that a crash can be settled to the record.
 //!
 //! `inflight/BATCH` is on the disk before the batch's intent is, and the intent names its SHA-256. `inflight/BATCH.xid`
-//! is the transaction's number, on the disk before COMMIT. Both go after the outcomes are on the disk.
+//! is on the disk before COMMIT is sent, and holds the transaction's number where the system gives one. Both go after
+//! the outcomes are on the disk.
 
 use std::fs;
 use std::io;
@@ -115,14 +116,15 @@ impl InFlightFolder {
         Ok(Some((Digest::of(&sealed), what)))
     }
 
-    /// Puts the transaction's number on the disk, before COMMIT.
+    /// Puts on the disk, before COMMIT, that it is about to be sent: the transaction's number, empty where the system
+    /// gives none.
     pub fn write_ticket(&self, batch: &BatchId, ticket: &str) -> io::Result<()> {
         let path = self.ticket_path(batch);
         durable::remove(&path)?;
         durable::create(&path, ticket.as_bytes(), durable::PRIVATE)
     }
 
-    /// The transaction's number, where one was written.
+    /// The transaction's number, empty where the system gave none; `None` where COMMIT was never sent.
     pub fn ticket(&self, batch: &BatchId) -> io::Result<Option<String>> {
         match fs::read_to_string(self.ticket_path(batch)) {
             Ok(text) => Ok(Some(text)),

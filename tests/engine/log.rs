@@ -401,10 +401,9 @@ fn a_pipe_in_the_place_of_a_published_file_keeps_nobody_waiting() {
             &["log", "prove", "--entry", "0"],
             &["log", "verify"],
         ] {
-            let mut command = Command::new("timeout");
-            let plain = bench.command(args);
-            command.arg("20").arg(plain.get_program()).args(plain.get_args());
-            command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            let mut timeout = Command::new("timeout");
+            timeout.arg("20");
+            let mut command = bench.under(timeout, args);
             assert_ne!(said(&command.output().unwrap()).code, 124, "{args:?} waits for {}", place.display());
         }
         if place.exists() {

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its bench can't be used")]
 
 #[path = "../support/bench.rs"]
+#[expect(clippy::allow_attributes, reason = "what one test program leaves unused another uses")]
+#[allow(dead_code, reason = "each test program uses its own part")]
 mod bench;
 #[path = "../support/paused.rs"]
 mod paused;

@@ -9,8 +9,16 @@ mod bench;
 #[expect(clippy::allow_attributes, reason = "what one test program leaves unused another uses")]
 #[allow(dead_code, reason = "each test program uses its own part")]
 mod paused;
+#[path = "../support/random.rs"]
+mod random;
+#[path = "../support/settled.rs"]
+mod settled;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/sweep.rs"]
+#[expect(clippy::allow_attributes, reason = "what one test program leaves unused another uses")]
+#[allow(dead_code, reason = "each test program uses its own part")]
+mod sweep;
 
 /// One test for each server; the server's name is in the test's, so that the quick tier leaves it out.
 macro_rules! on_both {
@@ -31,6 +39,7 @@ mod crash;
 mod locks;
 mod lost;
 mod predicates;
+mod random_kills;
 mod rights;
 mod traces;
 mod undo;

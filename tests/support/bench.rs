@@ -94,6 +94,14 @@ impl Bench {
         });
     }
 
+    /// Runs one statement; how many rows it changed.
+    pub fn changed(&self, text: &str) -> u64 {
+        self.with_database(async |connection| {
+            let done = sqlx::query(sqlx::AssertSqlSafe(text.to_string())).execute(connection).await.unwrap();
+            done.rows_affected()
+        })
+    }
+
     /// One number of the firm's database.
     pub fn number(&self, text: &str) -> u64 {
         let found = self.with_database(async |connection| {
@@ -146,12 +154,18 @@ impl Bench {
 
     /// The command at another time, ready to be run or changed.
     pub fn command_at(&self, shift: &str, args: &[&str]) -> Command {
+        let mut faketime = Command::new("faketime");
+        faketime.args(["-f", shift]);
+        self.under(faketime, args)
+    }
+
+    /// The command as the last arguments of another program.
+    pub fn under(&self, mut program: Command, args: &[&str]) -> Command {
         let plain = self.command(args);
-        let mut command = Command::new("faketime");
-        command.args(["-f", shift]).arg(plain.get_program()).args(plain.get_args());
-        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.env_remove("BEWAARD_CRASH_AT").stdin(Stdio::null());
-        command
+        program.arg(plain.get_program()).args(plain.get_args());
+        program.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        program.env_remove("BEWAARD_CRASH_AT").stdin(Stdio::null());
+        program
     }
 
     /// Runs the real binary with text on standard input.

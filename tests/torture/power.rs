@@ -122,7 +122,7 @@ fn ended(bench: &Bench, args: &[&str]) -> Result<(), String> {
 
 /// What a run leaves: nothing false is claimed even before it is mended, and one more run mends it.
 fn run_again(bench: &Bench) -> Result<(), String> {
-    let expected = Expected { last: CUSTOMERS };
+    let expected = Expected::upto(CUSTOMERS);
     nothing_is_claimed(bench, &expected)?;
     ended(bench, &["run"])?;
     all_is_settled(bench, &expected)
@@ -193,7 +193,7 @@ fn a_power_cut_at_any_moment_of_plan_or_approve_leaves_what_can_be_planned_and_a
     let bench = bench();
     bench.bewaard(&["init"]).ends(0);
     let go_on = |bench: &Bench| {
-        nothing_is_claimed(bench, &Expected { last: CUSTOMERS })?;
+        nothing_is_claimed(bench, &Expected::upto(CUSTOMERS))?;
         bench.plan_and_approve();
         run_again(bench)
     };

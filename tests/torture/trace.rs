@@ -38,15 +38,13 @@ pub(crate) fn missing() -> Option<String> {
 /// Runs a command of the bench to its good end, and gives what it did below the bench's folder.
 pub(crate) fn traced(bench: &Bench, args: &[&str]) -> Vec<Act> {
     let folder = tempfile::tempdir().unwrap();
-    let plain = bench.command(args);
-    let mut command = Command::new("strace");
-    command.args(["-ff", "-ttt", "-y", "-xx", "-s", "16777216", "-o"]).arg(folder.path().join("t")).args([
+    let mut strace = Command::new("strace");
+    strace.args(["-ff", "-ttt", "-y", "-xx", "-s", "16777216", "-o"]).arg(folder.path().join("t")).args([
         "-e",
         "trace=openat,creat,open,mkdir,mkdirat,rmdir,write,writev,pwrite64,pwritev,copy_file_range,sendfile,rename,\
          renameat,renameat2,unlink,unlinkat,link,linkat,fsync,fdatasync,sync_file_range,ftruncate,truncate",
     ]);
-    command.arg(plain.get_program()).args(plain.get_args()).env("NO_COLOR", "1").stdin(std::process::Stdio::null());
-    said(&command.output().unwrap()).ends(0);
+    said(&bench.under(strace, args).output().unwrap()).ends(0);
     // One file for each thread, so that no line is broken by another; the time of each call gives the order.
     let mut lines = Vec::new();
     for entry in std::fs::read_dir(folder.path()).unwrap() {
