@@ -116,7 +116,7 @@ codes! {
     NO_CLOCK_INDEX = "B207", "no index serves the clock",
         "Without an index on the clock each run reads the whole table. For a small table that is nothing; for a big one it is felt, so it must be accepted with `allow-scan = true`.";
     NO_REFERENCE_INDEX = "B208", "no index serves a reference",
-        "Rows that belong to a record are found by the column that refers to it. Without an index on that column the whole child table is read, and on some servers locked, for each batch.";
+        "Rows that belong to a record are found by the column that refers to it. Without an index on that column the whole child table is read, and on some servers locked, for each batch. A declared copy is looked for after each batch, so on a big table its column and the one it repeats need an index too, or `allow-scan = true`.";
     FK_BLOCKS = "B209", "a foreign key blocks the erasing",
         "Rows of another table refer to the records, and the database refuses to leave them behind. Name that table in `children` with what becomes of its rows, or let bewaard follow every foreign key.";
     FK_CASCADES = "B210", "a foreign key takes other rows along",
@@ -282,6 +282,12 @@ codes! {
         "The first run after an approval purges a few records and looks for them again. They were found: something puts them back (a trigger, a synchronisation, a replica), or what was erased is not where the program reads. The rule is frozen before anything else goes. Find the cause, then `bewaard resume RULE --reason TEXT`.";
     GONE_UNEXPLAINED = "B505", "records were found gone after a crash, and nobody knows by whom",
         "A batch was interrupted, and afterwards its records were gone. Most likely they went with it, but the database keeps no note of that, so they are not counted as purges and can't be proved as ours. With `batch-table = true` under the system a row in the table `bewaard_batch` settles such a case beyond doubt (PostgreSQL mostly knows by itself). `bewaard settle BATCH --as gone --reason TEXT` closes it by a person's word.";
+    CAME_BACK = "B507", "records that were purged are there again",
+        "Right after they were purged these records were found by their own key, or no longer in their final form: a trigger puts them back, a synchronisation or a replica brought them, or an application wrote them again. They are not gone, whatever the log says of the moment before. Find what writes them. It closes by itself when a later purge stays gone, or by `bewaard resume RULE --reason TEXT`.";
+    LEFT_BEHIND = "B508", "something of purged records is left elsewhere",
+        "After a purge their old values or references were still found in the place that is named: a child table that the rule does not name or that got a new row, a declared copy, another record that no rule selects or protects. Add the table to `children`, or give the copy a rule of its own, and clean what is there already by hand: the old values are not kept, so it can't be looked for twice. It closes by itself when a later purge leaves nothing in that place, or by `bewaard resume RULE --reason TEXT` once somebody has looked.";
+    NOT_LOOKED_FOR = "B509", "purged records were not looked for again",
+        "After each batch what is left of its records is looked for by other paths than the one that erased them. For these records that failed (a right is missing on a table that `copies` or a clock names, the server took too long or was away), or their old values were no longer known (the answer to the erasing was lost, or the program was killed). They were purged: only what may be left of them elsewhere is not known. `bewaard check` tells what the account lacks. It closes by itself when everything of a later purge was looked for, or by `bewaard resume RULE --reason TEXT`.";
     UNDO_INCOMPLETE = "B510", "some records could not be put back",
         "An undo left records out: a parent that they need is gone, a table or column changed, a trigger changed what was put back, or something newer stands in their place. Nothing newer was touched. What is kept stays kept until its day: mend the cause, for instance put the parent back, and run `bewaard undo RUN` again.";
     // --- B6xx: the host and our own files ---

@@ -76,6 +76,7 @@ macro_rules! whole_contract {
         errors_and_debug_carry_no_value,
         a_dropped_question_leaves_no_wrong_answer,
         what_the_system_keeps_is_told_without_writing,
+        what_is_left_of_a_purge_is_found_by_other_paths_and_once,
     ], hostile [
         a_record_whose_key_is_written_otherwise_now_is_not_called_gone,
         a_record_that_a_trigger_puts_back_is_not_called_erased,

@@ -413,6 +413,9 @@ pub enum Body {
         /// The batch, where it is about one.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         batch: Option<BatchId>,
+        /// The place, where it is about one: `table.column`, `child rows of table`.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        place: Option<String>,
         /// How many records it is about.
         count: u64,
     },

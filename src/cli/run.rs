@@ -8,6 +8,7 @@ use super::plan::chosen;
 use super::runtime::{Watcher, block_on};
 use super::status::settle_commands;
 use super::{Ended, Failure, exit, load, tell_trouble};
+use crate::connect::Absence;
 use crate::domain::gate::Gate;
 use crate::domain::id::RuleId;
 use crate::domain::outcome::Outcome;
@@ -138,6 +139,7 @@ fn tell(
         if report.how == RunEnd::Waiting || matches!(report.gate, Gate::Frozen { .. }) {
             out.line(format!("  {}", text::gate_line(&report.plan, &report.gate)))?;
         }
+        tell_left(&report.absence, &rule.id, out)?;
         if let Some(error) = &report.failure {
             out.remark(format!("bewaard: {error}"))?;
         }
@@ -148,9 +150,29 @@ fn tell(
         (RunEnd::Failed, _) if matches!(report.gate, Gate::Frozen { .. }) => exit::WAITS,
         (_, Some(error)) if error.unreachable => exit::UNREACHABLE,
         (RunEnd::Failed, _) => exit::FAILED,
-        _ if refused => exit::FAILED,
+        _ if refused || report.absence.found() || report.absence.failure.is_some() => exit::FAILED,
         (RunEnd::Done | RunEnd::Paced | RunEnd::FirstBite | RunEnd::Observed | RunEnd::Stopped, _) => exit::DONE,
     })
+}
+
+/// What is still there of records that were purged: never claimed quietly.
+fn tell_left(found: &Absence, rule: &RuleId, out: Out) -> Result<(), Failure> {
+    if found.back > 0 {
+        let back =
+            count(found.back, "record that was purged is there again", "records that were purged are there again");
+        out.remark(format!("rule `{rule}`: {back} (B507)"))?;
+    }
+    for (place, n) in &found.left {
+        let rows = count(*n, "row", "rows");
+        out.remark(format!("rule `{rule}`: something of purged records is left in {place}: {rows} (B508)"))?;
+    }
+    if found.unlooked > 0 {
+        let records = text::records(found.unlooked);
+        let why = found.failure.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let what = "could only be looked for by key after the purge, or not at all";
+        out.remark(format!("rule `{rule}`: {records} {what} (B509){why}"))?;
+    }
+    Ok(())
 }
 
 fn run_line(report: &RunReport) -> String {
@@ -196,6 +218,11 @@ fn run_json(report: &RunReport) -> serde_json::Value {
         "how": report.how.word(),
         "due": report.plan.survey.due,
         "left": report.left,
+        "absent": report.absence.absent(),
+        "back": report.absence.back,
+        "left_behind": report.absence.left,
+        "not_looked_for": report.absence.unlooked,
+        "look_failed": report.absence.failure,
         "error": report.failure.as_ref().map(ToString::to_string),
         "windows": windows,
     });

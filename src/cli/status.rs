@@ -147,6 +147,9 @@ fn tell(found: &Ledger, headline: &Headline, out: Out) -> Result<(), Failure> {
             window.rule, window.until
         ))?;
     }
+    for (rule, place) in &found.left {
+        out.line(format!("left behind by rule `{rule}`: {place}"))?;
+    }
     for batch in &found.unsettled {
         let [gone, kept] = settle_commands(batch);
         out.line(format!("to settle: {gone}\n       or: {kept}"))?;

@@ -1,5 +1,6 @@
 //! Effects on other people's data: one object-safe contract, one implementation per kind of system.
 
+mod look;
 pub mod open;
 pub mod sql;
 
@@ -16,6 +17,8 @@ use crate::domain::outcome::{Outcome, Receipt, Restored};
 use crate::domain::rule::Rule;
 use crate::domain::trace::{TraceKind, Until};
 use crate::domain::value::Key;
+
+pub use self::look::{Absence, Look};
 
 /// A system that holds data about persons.
 ///
@@ -39,6 +42,8 @@ use crate::domain::value::Key;
 ///     children with their exact values, and the old values of what is rewritten. Who can't put back says so in its
 ///     [`Capabilities`], and never purges under a rule with an undo window. `restore` after `erase` is the identity when
 ///     nobody writes in between, and `restore` twice is as good as once.
+/// 11. `absence` never writes. It looks for records of a batch that was purged by other paths than `erase` took, and gives
+///     places and counts, never a value; who no longer knows the old values says how many records it did not look for.
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// What this kind of system can and cannot do.
@@ -94,6 +99,10 @@ pub trait Connector: Send + Sync {
 
     /// Looks for records again, waiting for any transaction that still has them locked. One answer per item.
     async fn locate(&self, rule: &Rule, items: &[Item]) -> Result<Vec<Presence>, ConnectError>;
+
+    /// What is still there of the records that a batch purged. Asked once, right after [`erase`](Self::erase), of the same
+    /// connector: what it remembers of old values it forgets then.
+    async fn absence(&self, look: &Look<'_>) -> Result<Absence, ConnectError>;
 
     /// Takes the system for one run, so that no second host runs on it. False: somebody else has it.
     async fn claim(&self) -> Result<bool, ConnectError>;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{GroundId, PartId, RuleId, SystemId};
 use super::identity::IdentityKind;
 use super::recipe::Recipes;
-use super::selection::{ClockSource, Field, Selection};
+use super::selection::{ClockSource, Copied, Field, Selection};
 use super::term::{Alignment, Term};
 
 /// One rule, checked as far as text alone allows.
@@ -36,6 +36,9 @@ pub struct Rule {
     /// is no part of the decision digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<u32>,
+    /// Columns of other tables that repeat fields of the record. They decide nothing: they are only looked at afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<Copied>,
 }
 
 /// Whether a rule purges.

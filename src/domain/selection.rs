@@ -113,6 +113,39 @@ pub enum ChildAction {
     Anonymise(Recipes),
 }
 
+/// A column of another table that repeats a field of the record: looked for after the record went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// The other table.
+    pub table: TableName,
+    /// Its column.
+    pub column: String,
+    /// The field of the record.
+    pub of: Field,
+    /// How the copy is written, where it is not as the field.
+    pub normalised: Option<Normal>,
+}
+
+/// How a copy is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normal {
+    /// In lower case.
+    Lower,
+    /// Its digits alone.
+    Digits,
+}
+
+impl Normal {
+    /// The copy of a text.
+    pub fn of(self, text: &str) -> String {
+        match self {
+            Self::Lower => text.to_lowercase(),
+            Self::Digits => text.chars().filter(char::is_ascii_digit).collect(),
+        }
+    }
+}
+
 /// Where a clock's moments are read, per kind of system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -7,7 +7,7 @@ use super::quarantine::{BatchKeeper, Keeping};
 use super::{Engine, EngineError};
 use crate::audit::commitment::Committer;
 use crate::audit::entry::Body;
-use crate::connect::{Advice, Batch, CommitWatch, ConnectError, Connector, EraseError, Item, Judge, Keeper};
+use crate::connect::{Absence, Advice, Batch, CommitWatch, ConnectError, Connector, EraseError, Item, Judge, Keeper};
 use crate::crash_point;
 use crate::domain::decide::{Found, KeepReason, Moment, Verdict, decide};
 use crate::domain::digest::Digest;
@@ -45,6 +45,8 @@ pub(super) struct BatchDone {
     pub(super) refused: Vec<usize>,
     /// Items of which something was purged, by their place.
     pub(super) purged: Vec<usize>,
+    /// What is still there of it.
+    pub(super) absence: Absence,
     /// Why nothing happened, when nothing did.
     pub(super) failure: Option<ConnectError>,
 }
@@ -63,7 +65,11 @@ impl Engine {
 
         let answer = self.erase_with_retries(connector, context, &id, items).await;
         match answer {
-            Ok(receipts) => self.conclude(context, &id, items, &receipts, &log_key),
+            Ok(receipts) => {
+                let done = self.conclude(context, &id, items, &receipts, &log_key)?;
+                let absence = self.look_for_leftovers(connector, context.rule, &id, items, &receipts).await;
+                Ok(BatchDone { absence, ..done })
+            }
             Err(EraseError::NotDone(error)) => {
                 let receipts = all_receipts(items, Outcome::Failed);
                 let done = self.conclude(context, &id, items, &receipts, &log_key)?;
@@ -72,7 +78,8 @@ impl Engine {
             Err(EraseError::InDoubt(_)) => {
                 // Nobody was told: it is settled as after a crash, by looking.
                 let tally = self.settle_batch(connector, &id).await?;
-                Ok(BatchDone { tally, refused: Vec::new(), purged: Vec::new(), failure: None })
+                let absence = Absence { unlooked: tally.purged(), ..Absence::default() };
+                Ok(BatchDone { tally, refused: Vec::new(), purged: Vec::new(), absence, failure: None })
             }
         }
     }
@@ -194,7 +201,7 @@ impl Engine {
             places
         };
         let (refused, purged) = (with(|outcome| outcome == Outcome::Failed), with(Outcome::is_purge));
-        Ok(BatchDone { tally, refused, purged, failure: None })
+        Ok(BatchDone { tally, refused, purged, absence: Absence::default(), failure: None })
     }
 
     /// A record's commitment in the log.

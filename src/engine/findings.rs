@@ -24,8 +24,17 @@ impl Engine {
     /// Whether it is open.
     pub(super) fn is_open(&self, rule: &Rule, code: &Code) -> bool {
         let same = |one: &super::view::OpenFinding| one.code == code.id && one.rule.as_ref() == Some(&rule.id);
-        self.view.findings.iter().any(|one| same(one) && one.batch.is_none())
+        self.view.findings.iter().any(|one| same(one) && one.batch.is_none() && one.place.is_none())
     }
+}
+
+/// A finding about a place that a rule should have emptied.
+pub(super) fn finding_at(rule: &Rule, code: &Code, change: &str, at: &str, n: u64) -> Body {
+    let mut body = finding(rule, code, change, n);
+    if let Body::Finding { place, .. } = &mut body {
+        *place = Some(at.into());
+    }
+    body
 }
 
 /// A finding about a rule.
@@ -36,6 +45,7 @@ pub(super) fn finding(rule: &Rule, code: &Code, change: &str, count: u64) -> Bod
         rule: Some(rule.id.clone()),
         system: Some(rule.system.clone()),
         batch: None,
+        place: None,
         count,
     }
 }

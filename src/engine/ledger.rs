@@ -67,6 +67,8 @@ pub struct Ledger {
     pub findings: BTreeMap<String, u64>,
     /// Whether a controller is declared, who signs approvals.
     pub controller: bool,
+    /// Where something of purged records was left: the rule and the place.
+    pub left: Vec<(RuleId, String)>,
     /// Batches that only a person can settle.
     pub unsettled: BTreeSet<BatchId>,
     /// Runs that can be undone: what they took is in quarantine and not gone.
@@ -122,9 +124,15 @@ impl Engine {
             holds: (self.holds.iter().count() as u64, overdue_reviews),
             findings,
             controller: self.loaded.policy.has_controller(),
+            left: self.left_behind(),
             unsettled: self.unsettled(),
             windows: self.view.windows.iter().filter(|(_, window)| window.kept > 0).map(owned).collect(),
         })
+    }
+
+    fn left_behind(&self) -> Vec<(RuleId, String)> {
+        let place = |one: &super::view::OpenFinding| Some((one.rule.clone()?, one.place.clone()?));
+        self.view.findings.iter().filter_map(place).collect()
     }
 
     /// Batches beyond settling by looking, and those that left outcomes which are not known.

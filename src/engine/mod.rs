@@ -1,5 +1,6 @@
 //! The only meeting place of decision, systems, log and state. CLI and daemon run the same engine.
 
+mod absence;
 pub mod adopt;
 pub mod approve;
 pub mod batch;

@@ -8,7 +8,7 @@ use super::batch::{BatchDone, RunContext};
 use super::run::Mandate;
 use super::survey::{DueDays, PAGE, Progress, mark};
 use super::{Engine, EngineError};
-use crate::connect::{ConnectError, Connector, Item, Presence, Query};
+use crate::connect::{Absence, ConnectError, Connector, Item, Presence, Query};
 use crate::domain::decide::{Found, Verdict, decide};
 use crate::domain::digest::MacKey;
 use crate::domain::hold::Holds;
@@ -34,6 +34,8 @@ pub(super) struct Walked {
     pub(super) refused: u64,
     /// Records that were found again after they were erased.
     pub(super) back: u64,
+    /// What is still there of those that went.
+    pub(super) absence: Absence,
     /// Whether somebody stopped it.
     pub(super) stopped: bool,
     /// Why the system stopped it.
@@ -249,10 +251,12 @@ impl Engine {
             return Ok(());
         }
         let done = self.purge_batch(connector, context, &batch).await?;
+        self.tell_leftovers(context.rule, &done.absence)?;
         walked.seen += batch.iter().map(|item| item.parts.len() as u64).sum::<u64>();
         walked.records += batch.len() as u64;
         walked.refused += done.refused.len() as u64;
         walked.tally.merge(&done.tally);
+        walked.absence.merge(&done.absence);
         for place in &done.refused {
             let mark = batch.get(*place).and_then(|item| pick.tried_mark(&item.key));
             tried.extend(mark.zip(since.get(*place).copied()));

@@ -116,6 +116,7 @@ impl Engine {
                 rule: Some(rule.clone()),
                 system,
                 batch: Some(batch.clone()),
+                place: None,
                 count,
             },
             Body::Refused {
@@ -177,8 +178,13 @@ impl Engine {
                 rule: Some(rule.id.clone()),
                 system: Some(rule.system.clone()),
                 batch: Some(batch.clone()),
+                place: None,
                 count: tally.of(outcome),
             });
+        }
+        if tally.purged() > 0 {
+            // Their old values died with the process that knew them, or with the connection.
+            bodies.extend(self.finding_opened(rule, codes::NOT_LOOKED_FOR, tally.purged()));
         }
         crash_point!("recover-settled");
         self.record_under(&bodies, &flight.log_key)?;

@@ -15,7 +15,7 @@ use super::view::Bite;
 use super::{Engine, EngineError};
 use crate::audit::entry::Body;
 use crate::codes;
-use crate::connect::{ConnectError, Connector};
+use crate::connect::{Absence, ConnectError, Connector};
 use crate::domain::decide::Moment;
 use crate::domain::digest::Digest;
 use crate::domain::gate::Gate;
@@ -44,6 +44,8 @@ pub struct RunReport {
     pub tally: Tally,
     /// Pairs left for later runs by `per-run`.
     pub left: u64,
+    /// What is still there of the records that went.
+    pub absence: Absence,
     /// What stopped it, when something did.
     pub failure: Option<ConnectError>,
     /// Runs that can be undone, and until when.
@@ -54,12 +56,23 @@ impl RunReport {
     /// Nothing was done.
     fn idle(plan: &Plan, gate: &Gate, how: RunEnd) -> Self {
         let (plan, gate) = (plan.clone(), gate.clone());
-        Self { plan, gate, run: None, how, tally: Tally::default(), left: 0, failure: None, windows: Vec::new() }
+        Self {
+            plan,
+            gate,
+            run: None,
+            how,
+            tally: Tally::default(),
+            left: 0,
+            absence: Absence::default(),
+            failure: None,
+            windows: Vec::new(),
+        }
     }
 
     /// Two runs that followed each other, as one.
     fn and_then(mut self, next: Self) -> Self {
         self.tally.merge(&next.tally);
+        self.absence.merge(&next.absence);
         self.windows.extend(next.windows);
         let waits = next.run.is_none() && next.how == RunEnd::Waiting;
         let (how, left) = if waits { (self.how, self.left) } else { (next.how, next.left) };
@@ -349,9 +362,10 @@ impl Engine {
         }
         self.publish()?;
         let gate = if walked.back > 0 { self.gate(rule, plan) } else { gate };
-        let (tally, failure) = (walked.tally, walked.failure);
+        let (tally, absence, failure) = (walked.tally, walked.absence, walked.failure);
         let windows = window.into_iter().filter(|_| tally.purged() > 0).collect();
-        Ok(RunReport { plan: plan.clone(), gate, run: Some(run), how, tally, left: left.due, failure, windows })
+        let plan = plan.clone();
+        Ok(RunReport { plan, gate, run: Some(run), how, tally, left: left.due, absence, failure, windows })
     }
 
     /// How it ended, with what a person must look at.
@@ -376,6 +390,7 @@ impl Engine {
             bodies.extend(self.finding_about(rule, codes::EMPTY_INTERSECTION, none));
             bodies.extend(self.finding_about(rule, codes::RECORDS_REFUSED, job.tried.len() as u64));
         }
+        bodies.extend(self.leftovers_over(rule, &walked.absence));
         if walked.back > 0 {
             bodies.push(finding(rule, codes::FIRST_BITE, "opened", walked.back));
             bodies.push(Body::Refused {

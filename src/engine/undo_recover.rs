@@ -70,6 +70,7 @@ impl Engine {
             rule: Some(open.rule),
             system,
             batch: Some(undo.clone()),
+            place: None,
             count: open.count - open.have.len() as u64,
         }])?;
         self.drop_undo(undo)

@@ -66,7 +66,7 @@ pub struct View {
     pub purged_since: BTreeMap<PlanId, u64>,
     /// Plans that were refused by their limits, so that it is said once.
     pub refused: BTreeSet<PlanId>,
-    /// Open findings: (code, rule, system, batch) and their count.
+    /// Open findings.
     pub findings: BTreeSet<OpenFinding>,
     /// The last plan of each rule that waits for a person, and since when.
     pub waiting: BTreeMap<RuleId, (PlanId, DateTime<Utc>)>,
@@ -206,6 +206,14 @@ pub struct OpenFinding {
     pub system: Option<SystemId>,
     /// Its batch.
     pub batch: Option<BatchId>,
+    /// Its place.
+    pub place: Option<String>,
+}
+
+/// Whether a person's word ends a finding: what is left of records whose old values nobody knows any more.
+pub(super) fn ends_by_word(finding: &OpenFinding, about: Option<&RuleId>) -> bool {
+    let left = [codes::CAME_BACK, codes::LEFT_BEHIND, codes::NOT_LOOKED_FOR];
+    left.iter().any(|code| code.id == finding.code) && (about.is_none() || finding.rule.as_ref() == about)
 }
 
 impl View {
@@ -239,11 +247,18 @@ impl View {
             Body::BatchIntended { .. } | Body::Outcome { .. } | Body::Settled { .. } => self.apply_batch(&entry.body),
             Body::UndoIntended { .. } | Body::Restored { .. } => self.apply_undo(&entry.body),
             Body::HoldChanged { .. } => self.apply_hold(entry),
-            Body::Finding { code, change, rule, system, batch, count } => {
+            Body::Finding { code, change, rule, system, batch, place, count } => {
                 if let (true, "opened", Some(rule)) = (code == codes::WAITING.id, change.as_str(), rule) {
                     self.escalated.insert(rule.clone(), *count);
                 }
-                self.apply_finding(code, change, rule.clone(), system.clone(), batch.clone());
+                let finding = OpenFinding {
+                    code: code.clone(),
+                    rule: rule.clone(),
+                    system: system.clone(),
+                    batch: batch.clone(),
+                    place: place.clone(),
+                };
+                self.apply_finding(finding, change);
             }
             Body::Ledger { rule, day, overdue, oldest, kept, .. } => {
                 let fact = LedgerFact { day: *day, overdue: *overdue, oldest: *oldest, kept: kept.clone() };
@@ -331,12 +346,14 @@ impl View {
                 }
             }
             Body::Resumed { rule: None, system: None, .. } => {
+                self.findings.retain(|finding| !ends_by_word(finding, None));
                 self.frozen_rules.clear();
                 self.frozen_systems.clear();
             }
             Body::Resumed { rule, system, .. } => {
                 if let Some(rule) = rule {
                     self.frozen_rules.remove(rule);
+                    self.findings.retain(|finding| !ends_by_word(finding, Some(rule)));
                 }
                 if let Some(system) = system {
                     self.frozen_systems.remove(system);
@@ -475,15 +492,7 @@ impl View {
         self.holds_digest = Some((*set, hold_key.clone()));
     }
 
-    fn apply_finding(
-        &mut self,
-        code: &str,
-        change: &str,
-        rule: Option<RuleId>,
-        system: Option<SystemId>,
-        batch: Option<BatchId>,
-    ) {
-        let finding = OpenFinding { code: code.to_string(), rule, system, batch };
+    fn apply_finding(&mut self, finding: OpenFinding, change: &str) {
         if change == "opened" {
             if let Some(open) = finding.batch.as_ref().and_then(|batch| self.open.get_mut(batch)) {
                 open.unsettled = true;

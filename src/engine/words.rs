@@ -1,6 +1,7 @@
 //! A person's word in the log: settling a batch, ending a freeze, comparing two policies.
 
 use super::survey::{Silent, mark, walk};
+use super::view::ends_by_word;
 use super::{Engine, EngineError};
 use crate::audit::entry::Body;
 use crate::domain::decide::{Moment, Verdict};
@@ -59,7 +60,10 @@ impl Engine {
             )));
         }
         let frozen = match (&rule, &system) {
-            (Some(rule), _) => self.view.frozen_rules.contains_key(rule),
+            (Some(rule), _) => {
+                let left = |finding| ends_by_word(finding, Some(rule));
+                self.view.frozen_rules.contains_key(rule) || self.view.findings.iter().any(left)
+            }
             (None, Some(system)) => self.view.frozen_systems.contains_key(system),
             (None, None) => true,
         };

@@ -138,6 +138,7 @@ fn after() -> Vec<Body> {
             rule: None,
             system: Some(system()),
             batch: Some(batch.clone()),
+            place: None,
             count: 1,
         },
         Body::RunMissed { rule: rule(), missed: 2, since: at("2026-11-21T02:30:00Z") },

@@ -103,6 +103,7 @@ pub(crate) fn rule(table: &str, sources: Vec<ClockSource>) -> Rule {
         schedule: None,
         mode: Mode::Enforce,
         undo: None,
+        copies: vec![],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bewaard::connect::{Advice, Connector, EraseError, Fate, Presence, Query, Severity};
+use bewaard::connect::{Advice, Connector, EraseError, Fate, Look, Presence, Query, Severity};
 use bewaard::domain::decide::{Found, KeepReason, Verdict, decide};
 use bewaard::domain::hold::{Hold, Holds};
 use bewaard::domain::id::{BatchId, HoldId};
@@ -11,7 +11,7 @@ use bewaard::domain::outcome::Outcome;
 use bewaard::domain::predicate::{Comparison, Literal, Predicate};
 use bewaard::domain::recipe::Recipe;
 use bewaard::domain::rule::Rule;
-use bewaard::domain::selection::{Child, ChildAction, Protect, Relation};
+use bewaard::domain::selection::{Child, ChildAction, Copied, Normal, Protect, Relation};
 use bewaard::domain::trace::Until;
 use bewaard::domain::value::{Key, Scalar};
 use chrono::NaiveDate;
@@ -845,4 +845,47 @@ pub(crate) async fn what_the_system_keeps_is_told_without_writing(harness: &dyn 
     assert!(!keeps.space.is_empty());
     // A rule that does not fit is no error here: `probe` tells it.
     assert!(connector.keeps(&[&super::harness::rule("nowhere", vec![clock("seen", None)])]).await.is_ok());
+}
+
+pub(crate) async fn what_is_left_of_a_purge_is_found_by_other_paths_and_once(harness: &dyn Harness) {
+    let dt = harness.datetime();
+    harness
+        .sql(&format!(
+            "CREATE TABLE customers (id INTEGER NOT NULL PRIMARY KEY, email VARCHAR(100), role VARCHAR(20) NOT NULL, seen {dt});
+             CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, customer_id INTEGER NOT NULL, created {dt});
+             CREATE TABLE lookup (id INTEGER NOT NULL PRIMARY KEY, email_lower VARCHAR(100), tel VARCHAR(20));
+             CREATE INDEX s ON customers (seen);
+             CREATE INDEX o ON orders (customer_id);
+             INSERT INTO customers VALUES (1,'A@x.nl','customer','2020-01-01 10:00:00'),(2,'shared@x.nl','customer','2020-01-01 10:00:00'),(3,'shared@x.nl','customer','2026-05-01 10:00:00'),(4,'A@x.nl','trash','2020-01-01 10:00:00'),(5,'+31 6-12','customer','2020-01-01 10:00:00');
+             INSERT INTO orders VALUES (1,1,'2019-01-01 10:00:00'),(3,3,'2019-01-01 10:00:00');
+             INSERT INTO lookup VALUES (1,'a@x.nl',NULL),(2,'shared@x.nl',NULL),(3,'other@x.nl','31612');"
+        ))
+        .await;
+    let mut rule =
+        rule("customers", vec![clock("seen", None), clock("created", Some(relation("orders", "customer_id")))]);
+    sql(&mut rule).filter = Some(text("role", Comparison::Equal, "customer"));
+    rule.person.insert(IdentityKind::Email, "email".into());
+    let copy = |column: &str, normal| Copied {
+        table: name("lookup"),
+        column: column.into(),
+        of: "email".into(),
+        normalised: Some(normal),
+    };
+    rule.copies = vec![copy("email_lower", Normal::Lower), copy("tel", Normal::Digits)];
+    let connector = open(&harness.system());
+    let items = due(connector.as_ref(), &rule, &no_holds()).await;
+    assert_eq!(items.len(), 3);
+    let receipts = erase(connector.as_ref(), &rule, &items, &no_holds()).await.unwrap();
+    connector.release().await.unwrap();
+    let batch = BatchId::from_random([7; 8]);
+    let look = Look { batch: &batch, rule: &rule, items: &items, receipts: &receipts, rules: &[&rule] };
+    let found = connector.absence(&look).await.unwrap();
+    let left = [("child rows of orders", 1), ("customers.email", 1), ("lookup.email_lower", 1), ("lookup.tel", 1)];
+    assert_eq!(found.left, left.map(|(place, count)| (place.to_string(), count)).into());
+    assert_eq!((found.back, found.unlooked, found.absent()), (0, 0, false));
+
+    // The old values are not kept: who asks again is told so, and is told of what came back by its key.
+    harness.sql("INSERT INTO customers VALUES (1,'A@x.nl','customer','2020-01-01 10:00:00');").await;
+    let again = connector.absence(&look).await.unwrap();
+    assert_eq!((again.back, again.unlooked, again.left.len()), (1, 3, 0));
 }

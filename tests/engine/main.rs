@@ -8,6 +8,7 @@ mod bench;
 #[path = "../support/paused.rs"]
 mod paused;
 
+mod absence;
 mod blast;
 mod commands;
 mod crash;

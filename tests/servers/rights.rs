@@ -8,6 +8,7 @@ on_both!(
     an_account_that_sees_nothing_yet_is_told_what_to_run_until_it_can_run,
     an_account_that_the_server_does_not_know_is_told_what_to_run,
     what_an_account_lacks_is_told_with_the_other_faults_of_its_rule,
+    a_copy_that_the_account_may_not_read_is_told_and_never_passed_over,
 );
 
 const RULE: &str = r#"[rule.old]
@@ -104,4 +105,32 @@ fn what_an_account_lacks_is_told_with_the_other_faults_of_its_rule(kind: Kind) {
     }
     let more = bewaard::codes::ACCOUNT_HAS_MORE.id;
     assert!(!codes.contains(&more), "{codes:?}");
+}
+
+fn a_copy_that_the_account_may_not_read_is_told_and_never_passed_over(kind: Kind) {
+    let rule = format!("{RULE}copies = [{{ table = \"lookup\", column = \"number\", of = \"id\" }}]\n");
+    let firm = Firm::new(kind, &rule, &schema(kind));
+    firm.admin("create table lookup (number int primary key); insert into lookup values (1), (3)");
+    let account = firm.database.account("least");
+    let bench = Bench::over(&system(&firm.database, Via::Socket, &account, None), &rule);
+    for _ in 0..3 {
+        firm.admin(&bench.bewaard(&["grants", "shop"]).ends(0).out);
+    }
+    assert_eq!(told(&bench, 0), [""; 0], "exactly the rights");
+    bench.approve_all();
+    let user = by_kind(kind, format!("'{account}'@'%'"), account.clone());
+    firm.admin(&format!("revoke select on lookup from {user}"));
+    bench.bewaard(&["check"]).ends(78);
+    let run = bench.bewaard(&["run", "--json"]).json();
+    let opened = bench.entries("finding").iter().any(|one| one["code"] == "B509" && one["change"] == "opened");
+    // MariaDB hides the table, so nothing goes at all; PostgreSQL shows it, and refuses only the look.
+    assert_eq!(opened, kind == Kind::Postgres, "{run}");
+    assert_eq!(firm.admin("select count(*) from people").trim(), by_kind(kind, "3", "2"), "{run}");
+
+    firm.admin(&format!("grant select on lookup to {user}"));
+    firm.admin("insert into people values (4, '2019-05-06 10:00:00'); insert into lookup values (4)");
+    let run = bench.bewaard(&["run", "--json"]).ends(1).json();
+    let left = by_kind(kind, 2, 1);
+    assert_eq!(run["runs"][0]["left_behind"], serde_json::json!({ "lookup.number": left }), "{run}");
+    bench.verified();
 }

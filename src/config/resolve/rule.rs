@@ -72,6 +72,7 @@ fn rule(
     let limits = limits::limits(node, out);
     let schedule = limits::schedule(node, out);
     let undo = undo::undo(node, out);
+    let copies = select::copies(node, out);
     let system = SystemId::new(node.text_of("system")?).ok().filter(|id| systems.contains_key(id));
     Some(Rule {
         id: id?,
@@ -84,6 +85,7 @@ fn rule(
         schedule: schedule.ok()?,
         mode: limits::mode(root, node),
         undo: undo.ok()?,
+        copies,
     })
 }
 

@@ -10,7 +10,9 @@ use crate::config::source::{Place, shown};
 use crate::config::tree::{Entry, Node};
 use crate::config::v1;
 use crate::domain::predicate::Predicate;
-use crate::domain::selection::{Child, ChildAction, Protect, Relation, Selection, SqlSelection, TableName};
+use crate::domain::selection::{
+    Child, ChildAction, Copied, Normal, Protect, Relation, Selection, SqlSelection, TableName,
+};
 
 /// Tables of a rule that stand directly beside its records: children, clocks and protections.
 pub(super) fn relations(rule: &Node) -> Relations {
@@ -75,7 +77,7 @@ fn table_of(cx: &RuleContext<'_>, records: &Entry, out: Out<'_>) -> Option<Table
     table_name(name.text()?, records.node.text_of("schema"), &name.place, out)
 }
 
-fn table_name(name: &str, schema: Option<&str>, place: &Place, out: Out<'_>) -> Option<TableName> {
+pub(super) fn table_name(name: &str, schema: Option<&str>, place: &Place, out: Out<'_>) -> Option<TableName> {
     if name.trim().is_empty() || name.contains('\0') || schema.is_some_and(|schema| schema.trim().is_empty()) {
         let fault = Diagnostic::fault(codes::BAD_VALUE, "the table has no name", place).label("nothing in it");
         out.push(fault.help("write the table's name as the database has it: table = \"customers\""));
@@ -241,6 +243,36 @@ fn children(cx: &RuleContext<'_>, list: Option<&Node>, out: Out<'_>) -> Vec<Chil
             }
             found.push(Child { relation, then, children: below });
         }
+    }
+    found
+}
+
+/// `copies`: what repeats a field of the record elsewhere.
+pub(super) fn copies(rule: &Node, out: Out<'_>) -> Vec<Copied> {
+    let mut found = Vec::new();
+    for node in rule.get("copies").map(Node::items).unwrap_or_default() {
+        let mut lacks = false;
+        for key in ["table", "column", "of"] {
+            if node.entry(key).is_none() {
+                let text = format!("a copy without `{key}`");
+                let fault = Diagnostic::fault(codes::MISSING_KEY, text, &node.place).label(format!("needs `{key}`"));
+                out.push(fault.help("write: { table = \"customer_lookup\", column = \"email\", of = \"email\" }"));
+                lacks = true;
+            }
+        }
+        let (Some(table), Some(column), Some(of), false) =
+            (node.entry("table"), node.text_of("column"), node.text_of("of"), lacks)
+        else {
+            continue;
+        };
+        let name = table.node.text().unwrap_or_default();
+        let Some(table) = table_name(name, node.text_of("schema"), table.mark(), out) else { continue };
+        let normalised = match node.text_of("normalised") {
+            Some("lower") => Some(Normal::Lower),
+            Some("digits") => Some(Normal::Digits),
+            _ => None,
+        };
+        found.push(Copied { table, column: column.into(), of: of.into(), normalised });
     }
     found
 }

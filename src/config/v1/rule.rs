@@ -62,6 +62,12 @@ pub(in crate::config) static RULE: Shape = Shape {
             "Records that are never due.",
             "protect = [{ where = \"open = 1\" }, { table = \"disputes\", on = \"customer_id\" }]",
         ),
+        key(
+            "copies",
+            List(&Table(&COPY)),
+            "Columns of other tables that repeat a field of the record; they are looked at after it went.",
+            "copies = [{ table = \"customer_lookup\", column = \"email\", of = \"email\" }]",
+        ),
         key("limits", Table(&LIMITS), "How much may go.", "limits = { per-run = 20_000, share = \"10 %\" }"),
         key(
             "mode",
@@ -288,6 +294,23 @@ pub(in crate::config) static PROTECT: Shape = Shape {
         key("on", TEXTS, "Its columns that refer to the record.", "on = \"customer_id\""),
         key("to", TEXTS, "The record's columns that they refer to.", "to = \"id\""),
         key("records", Text, "On a system: the table whose records are meant.", "records = \"customers\""),
+    ],
+};
+
+/// An entry of `copies`.
+pub(in crate::config) static COPY: Shape = Shape {
+    name: "a copy",
+    keys: &[
+        must("table", Text, "The table.", "table = \"customer_lookup\""),
+        key("schema", Text, "Its schema.", "schema = \"sales\""),
+        must("column", Text, "Its column that repeats the field.", "column = \"email\""),
+        must("of", Text, "The record's column that it repeats.", "of = \"email\""),
+        key(
+            "normalised",
+            Word(&["lower", "digits"]),
+            "How the copy is written: in lower case, or its digits alone.",
+            "normalised = \"lower\"",
+        ),
     ],
 };
 

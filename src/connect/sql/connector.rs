@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use super::engine::{Engine, FaultKind, Purpose, Session, SqlFault, Statement, TicketFate};
 use super::erase::{self, Eraser};
 use super::fault;
+use super::memory::Memory;
 use super::records::Reader;
 use super::resolve::{self, Resolved};
 use super::restore::{self, Restorer};
@@ -18,8 +19,8 @@ use super::schema;
 use super::sessions::{Lease, Slot};
 use super::tables;
 use crate::connect::{
-    Advice, Back, Batch, Capabilities, CommitWatch, ConnectError, Connector, Described, EraseError, Fate, FieldKeys,
-    Finding, Item, Judge, Keeps, Page, Presence, Probe, Query, Severity, Undo,
+    Absence, Advice, Back, Batch, Capabilities, CommitWatch, ConnectError, Connector, Described, EraseError, Fate,
+    FieldKeys, Finding, Item, Judge, Keeps, Look, Page, Presence, Probe, Query, Severity, Undo,
 };
 use crate::domain::decide::{Found, Moment};
 use crate::domain::id::{BatchId, RuleId, SystemId};
@@ -38,6 +39,8 @@ pub struct SqlConnector {
     write: Slot,
     lock: Slot,
     cache: Mutex<HashMap<RuleId, Known>>,
+    /// Old values of the last batch, until they were looked for.
+    memory: std::sync::Mutex<Memory>,
 }
 
 /// What is known of a rule in this database.
@@ -68,6 +71,7 @@ impl SqlConnector {
             write: Slot::new(Purpose::Write),
             lock: Slot::new(Purpose::Write),
             cache: Mutex::new(HashMap::new()),
+            memory: std::sync::Mutex::default(),
         }
     }
 
@@ -113,6 +117,11 @@ impl SqlConnector {
     pub(super) async fn checked(&self, rule: &Rule, resolved: Option<&Resolved>) {
         let known = Known { rule: rule.clone(), checked: resolved.map(schema::rests_on), resolved: None };
         self.cache.lock().await.insert(rule.id.clone(), known);
+    }
+
+    /// What is remembered of this batch, once.
+    pub(super) fn remembered(&self, batch: &BatchId) -> Option<Memory> {
+        self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take(batch)
     }
 
     pub(super) fn reader<'a>(&'a self, rule: &'a Rule, resolved: &'a Resolved) -> Reader<'a> {
@@ -172,7 +181,9 @@ impl SqlConnector {
             judge,
             watch,
             batch_row: self.batch_table,
+            memory: &self.memory,
         };
+        eraser.memory().begin(batch.id, &resolved);
         let (result, reusable) = eraser.run(lease.session()).await;
         if reusable {
             lease.keep();
@@ -353,6 +364,10 @@ impl Connector for SqlConnector {
         session.rollback().await.map_err(self.sql(doing))?;
         lease.keep();
         Ok(presence)
+    }
+
+    async fn absence(&self, look: &Look<'_>) -> Result<Absence, ConnectError> {
+        self.look_for(look).await
     }
 
     async fn claim(&self) -> Result<bool, ConnectError> {

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::engine::{Engine, FaultKind, Session, SqlFault};
 use super::fault;
+use super::memory::Memory;
 use super::records::{ReadFault, Reader, Record};
 use super::resolve::Resolved;
 use crate::connect::{Advice, Batch, CommitWatch, ConnectError, EraseError, Judge};
@@ -30,6 +31,7 @@ pub(super) struct Eraser<'a> {
     pub(super) judge: &'a dyn Judge,
     pub(super) watch: &'a dyn CommitWatch,
     pub(super) batch_row: bool,
+    pub(super) memory: &'a std::sync::Mutex<Memory>,
 }
 
 /// What is known of each item: its outcome by part, and what went with it.
@@ -98,6 +100,11 @@ pub(super) struct Intent {
 }
 
 impl<'a> Eraser<'a> {
+    /// What will be looked for after COMMIT.
+    pub(super) fn memory(&self) -> std::sync::MutexGuard<'a, Memory> {
+        self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// The resolved rule.
     pub(super) fn resolved(&self) -> &'a Resolved {
         self.reader.resolved
@@ -263,6 +270,9 @@ impl<'a> Eraser<'a> {
             self.as_checked(session).await?;
         }
         let below = self.read_children(session, &intent).await?;
+        if this.commit {
+            self.remember(session, &intent, &below).await?;
+        }
         self.point(this, "after-read");
         let keeper = self.watch.keeper().filter(|_| this.commit);
         let mut keeping = match keeper {
@@ -315,6 +325,7 @@ impl<'a> Eraser<'a> {
         }
         match session.commit().await {
             Ok(()) => {
+                self.memory().committed();
                 self.watch.point("after-commit");
                 Ok(settled)
             }

@@ -2,10 +2,12 @@
 //!
 //! [`engine`] is what an engine must give (a session, a dialect, its catalogue); everything above it is written once.
 
+mod absence;
 mod actor;
 pub mod catalogue;
 mod children;
 pub mod connector;
+mod copies;
 pub mod engine;
 mod erase;
 mod fault;
@@ -13,6 +15,7 @@ mod judge;
 mod keep;
 mod locate;
 pub mod mariadb;
+mod memory;
 mod nearest;
 mod needs;
 pub mod postgres;

@@ -1,6 +1,7 @@
 //! The rights that rules need.
 
 use super::connector::SqlConnector;
+use super::copies::copy_path;
 use super::engine::{BATCH_TABLE, Dialect, FaultKind, Need, Session, SqlFault};
 use super::relate::{Link, NodeAction};
 use super::resolve::{self, Resolved, declared, since_path};
@@ -178,6 +179,8 @@ fn by_policy(rule: &Rule) -> Vec<Need> {
         relation.as_ref().map(|relation| (format!("{}.table", since_path(rule, place)), relation))
     });
     out.extend(clocks.map(|(at, relation)| Need { lock: true, ..plain(&relation.table, at) }));
+    let copies = rule.copies.iter().enumerate();
+    out.extend(copies.map(|(place, copy)| plain(&copy.table, format!("{}.table", copy_path(rule, place)))));
     out
 }
 
@@ -224,5 +227,7 @@ fn needs_of(rule: &Rule, resolved: &Resolved, dialect: &dyn Dialect) -> Vec<Need
         out.push(one);
     }
     out.extend(resolved.aside.iter().map(|table| plain(&table.name, at("records.where"))));
+    let copies = resolved.copies.iter();
+    out.extend(copies.map(|copy| plain(&copy.table.name, format!("{}.table", copy.at))));
     out
 }

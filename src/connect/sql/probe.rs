@@ -2,9 +2,10 @@
 
 use super::catalogue::{Column, ForeignKey, OnDelete, Table, TypeClass};
 use super::connector::SqlConnector;
+use super::copies;
 use super::predicate::null_traps;
 use super::relate::{Link, Node, NodeAction, covers};
-use super::resolve::{self, Faults, Resolved, part_path, since_path};
+use super::resolve::{self, BIG, Faults, Resolved, part_path, since_path};
 use super::schema::facts;
 use super::tables::{self, Tables};
 use crate::codes;
@@ -15,8 +16,6 @@ use crate::domain::selection::{Protect, Selection};
 
 /// How the facts begin that say what else happens when a record goes.
 const EFFECTS: [&str; 2] = ["foreign-key ", "trigger "];
-/// From this many rows a full reading is felt.
-const BIG: u64 = 50_000;
 
 impl SqlConnector {
     pub(super) async fn probe_rule(&self, rule: &Rule) -> Result<Probe, ConnectError> {
@@ -61,6 +60,7 @@ impl Check<'_> {
     fn run(&mut self) {
         self.clocks();
         self.references();
+        copies::served(self.rule, self.resolved, self.faults);
         for place in 0..self.resolved.nodes.len() {
             self.blocking(place);
         }

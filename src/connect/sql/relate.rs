@@ -174,7 +174,7 @@ fn count(columns: usize) -> String {
 }
 
 /// Classes whose values an engine compares without turning one kind into another.
-fn comparable(a: TypeClass, b: TypeClass) -> bool {
+pub(super) fn comparable(a: TypeClass, b: TypeClass) -> bool {
     let number = |class| matches!(class, TypeClass::Integer | TypeClass::Decimal);
     a == b || (number(a) && number(b)) || a == TypeClass::Dynamic || b == TypeClass::Dynamic
 }

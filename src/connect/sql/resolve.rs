@@ -6,6 +6,7 @@
 use chrono_tz::Tz;
 
 use super::catalogue::{Column, Table, TableKind, TypeClass};
+use super::copies::{Copy, copies};
 use super::engine::Dialect;
 use super::nearest::nearest;
 use super::predicate::{Misfit, Printer, no_relations};
@@ -22,6 +23,8 @@ use crate::domain::selection::{ClockSource, Protect, Relation, Selection, SqlSel
 
 /// The alias of the rule's own table in every statement.
 pub(super) const RECORD: &str = "r";
+/// From this many rows a full reading is felt.
+pub(super) const BIG: u64 = 50_000;
 /// The alias of a related table.
 pub(super) const RELATED: &str = "c";
 
@@ -47,6 +50,8 @@ pub(super) struct Resolved {
     /// Every column that a part writes, once.
     pub(super) touched: Vec<Column>,
     pub(super) allow_no_transactions: bool,
+    /// Columns of other tables that repeat fields.
+    pub(super) copies: Vec<Copy>,
 }
 
 /// A clock source with its column found.
@@ -159,7 +164,7 @@ pub(super) fn resolve(
         .iter()
         .filter_map(|(kind, field)| faults.column(&table, field, &at("person")).map(|column| (*kind, column)))
         .collect();
-    let parts = fields(rule, &table, &key, &mut faults);
+    let (parts, copies) = (fields(rule, &table, &key, &mut faults), copies(rule, &table, tables, &mut faults));
     let mut touched: Vec<Column> = Vec::new();
     for (column, _) in parts.iter().flatten() {
         if !touched.contains(column) {
@@ -169,6 +174,7 @@ pub(super) fn resolve(
     let resolved = Resolved {
         aside: aside(rule, sql, tables),
         allow_no_transactions: sql.allow_no_transactions,
+        copies,
         table,
         key,
         sources,

@@ -54,5 +54,12 @@ pub(super) async fn gather(engine: &dyn Engine, session: &mut dyn Session, rule:
         }
         tables.by_name.insert(name, table);
     }
+    // What refers to a copy is no business of the rule.
+    for copy in &rule.copies {
+        if !tables.by_name.contains_key(&copy.table) {
+            let table = engine.table(session, &copy.table).await?;
+            tables.by_name.insert(copy.table.clone(), table);
+        }
+    }
     Ok(tables)
 }
