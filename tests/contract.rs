@@ -62,6 +62,7 @@ macro_rules! whole_contract {
         a_row_that_hangs_in_two_places_is_counted_once,
         children_that_may_belong_to_several_records_are_refused,
         foreign_keys_that_nobody_named_are_faults,
+        relations_of_one_name_that_are_not_the_same_rows_are_a_fault,
         followed_foreign_keys_take_everything_along,
         a_record_that_the_database_refuses_does_not_stop_the_others,
         anonymising_is_done_once,

@@ -137,7 +137,7 @@ impl From<crate::engine::EngineError> for Failure {
         let code = match &error {
             E::Connect(at) if at.unreachable => exit::UNREACHABLE,
             E::Log(_) | E::Read(_) | E::Key(_) | E::Time(_) | E::Holds(_) | E::Doubt(_) => exit::UNSAFE,
-            E::Busy(_) | E::BusyElsewhere(_) => exit::BUSY,
+            E::Busy(_) | E::BusyElsewhere(_) | E::StillRuns(_) => exit::BUSY,
             E::Refused(_) | E::HoldsLost(_) | E::Paused => exit::WAITS,
             E::NoSuch(_) => exit::USAGE,
             E::Stopped => exit::DONE,

@@ -355,6 +355,8 @@ pub enum Fate {
     Committed,
     /// It was not, and never will be.
     NotCommitted,
+    /// It still runs: what becomes of it is not decided.
+    Running,
     /// The system did not record it.
     CannotTell,
 }

@@ -48,7 +48,7 @@ use crate::connect::{ConnectError, Connector, FieldKeys};
 use crate::domain::decide::Moment;
 use crate::domain::digest::MacKey;
 use crate::domain::hold::Holds;
-use crate::domain::id::{RuleId, SystemId};
+use crate::domain::id::{BatchId, RuleId, SystemId};
 use crate::domain::policy::Policy;
 use crate::domain::rule::Rule;
 use crate::state::inflight::{InFlightError, InFlightFolder};
@@ -90,6 +90,9 @@ enum Keys {
 /// Why the engine could not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// A transaction of ours still runs: nothing is known of it yet.
+    #[error("the transaction of {0} still runs on its system: it is settled by a later run")]
+    StillRuns(BatchId),
     /// A system could not do it.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -170,7 +173,7 @@ pub enum EngineError {
 impl EngineError {
     /// Whether it may be over by the next run: a system that is away, or not in the policy now.
     pub(super) fn may_pass(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::NoSuch(_))
+        matches!(self, Self::Connect(_) | Self::NoSuch(_) | Self::StillRuns(_))
     }
 
     /// What `bewaard explain` says of it, where there is more to say.

@@ -237,13 +237,20 @@ impl Engine {
     }
 
     /// Destroys what is kept of one record in every quarantine, and touches no other: for an erasure request. Gives
-    /// how often it was kept.
+    /// how often it was kept. What can't be opened is told at the end: the others are forgotten first.
     pub fn forget_in_quarantine(&self, system: &SystemId, collection: &str, key: &Key) -> Result<u64, EngineError> {
         let wanted = record_bytes(system, collection, key);
-        let mut forgotten = 0;
+        let (mut forgotten, mut damaged) = (0, None);
         for run in self.view.windows.keys() {
             for batch in self.quarantine.batches(run)? {
-                let Some(kept) = self.kept_batch(run, &batch)? else { continue };
+                let kept = match self.kept_batch(run, &batch) {
+                    Err(error) if is_damaged(&error) => {
+                        damaged = Some(error);
+                        continue;
+                    }
+                    kept => kept?,
+                };
+                let Some(kept) = kept else { continue };
                 let (system, collection) = (&kept.about.rule.system, kept.about.rule.selection.collection());
                 let same = |one: &&KeptRecord| record_bytes(system, &collection, &one.key) == wanted;
                 for record in kept.records.iter().filter(same) {
@@ -253,7 +260,7 @@ impl Engine {
                 }
             }
         }
-        Ok(forgotten)
+        damaged.map_or(Ok(forgotten), Err)
     }
 
     /// Ends every quarantine whose day has come: key, entry, folder. Only under the run lock, and only where nothing is

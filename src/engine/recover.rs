@@ -20,6 +20,7 @@ use crate::domain::digest::Digest;
 use crate::domain::id::{BatchId, PartId, RuleId, SystemId};
 use crate::domain::outcome::{Outcome, Restored, Tally};
 use crate::domain::rule::{Action, Part, Rule};
+use crate::domain::selection::Selection;
 use crate::state::inflight::{InFlight, InFlightError, InFlightFolder};
 
 /// What recovery did.
@@ -146,10 +147,16 @@ impl Engine {
         let items = items_of(&flight);
         let mut fate = fate_of(connector, &self.inflight, batch).await?;
         let presence = connector.locate(rule, &items).await?;
-        if fate == Fate::CannotTell {
+        if matches!(fate, Fate::CannotTell | Fate::Running) {
             // The locking look has waited for the transaction's end; now the server may know.
-            fate = fate_of(connector, &self.inflight, batch).await?;
+            fate = ended(connector, &self.inflight, batch).await?;
         }
+        let Selection::Sql(sql) = &rule.selection;
+        if sql.allow_no_transactions {
+            // Each statement stood for itself, so no COMMIT says anything of the others.
+            fate = Fate::CannotTell;
+        }
+        let parts_alone = sql.allow_no_transactions && (sql.follow_foreign_keys || !sql.children.is_empty());
         let (kept, mut gone) = (self.kept_of_batch(&open.run, batch)?, BTreeSet::new());
         let (mut tally, mut bodies) = (Tally::default(), Vec::new());
         for (item, presence) in items.iter().zip(&presence) {
@@ -162,6 +169,8 @@ impl Engine {
                     continue;
                 }
                 let outcome = settle(part, *place, fate, presence);
+                // What hangs below a record that is here may be gone without it.
+                let outcome = if parts_alone && outcome == Outcome::NotDone { Outcome::Unknown } else { outcome };
                 if !matches!(outcome, Outcome::NotDone | Outcome::Changed) {
                     gone.insert(item.key.clone());
                 }
@@ -210,6 +219,18 @@ pub(super) async fn fate_of(
     Ok(connector.fate(id, Some(ticket.as_str()).filter(|ticket| !ticket.is_empty())).await?)
 }
 
+/// The same after the records were looked at. A transaction that still runs is nothing to go on from.
+pub(super) async fn ended(
+    connector: &dyn Connector,
+    folder: &InFlightFolder,
+    id: &BatchId,
+) -> Result<Fate, EngineError> {
+    match fate_of(connector, folder, id).await? {
+        Fate::Running => Err(EngineError::StillRuns(id.clone())),
+        fate => Ok(fate),
+    }
+}
+
 fn outcome_body(
     batch: &BatchId,
     rule: &Rule,
@@ -253,7 +274,9 @@ fn settle(part: &Part, place: usize, fate: Fate, presence: &Presence) -> Outcome
             Outcome::GoneUnexplained
         }
         (Fate::CannotTell, Presence::Here { same: true, .. }) => Outcome::NotDone,
-        (_, Presence::CannotTell) | (Fate::CannotTell, Presence::Here { same: false, .. }) => Outcome::Unknown,
+        (Fate::Running, _) | (_, Presence::CannotTell) | (Fate::CannotTell, Presence::Here { same: false, .. }) => {
+            Outcome::Unknown
+        }
     }
 }
 

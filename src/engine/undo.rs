@@ -258,7 +258,11 @@ impl Engine {
     fn hold_back(&mut self, rule: &Rule, wanted: &[Wanted], reason: &str) -> Result<Vec<HoldId>, EngineError> {
         self.refresh_holds()?;
         let collection = rule.selection.collection();
-        let held = |key: &Key| self.holds.find(&rule.id, &rule.system, &collection, key, &[]).is_some();
+        // A hold for one rule only does not bind the others.
+        let held = |key: &Key| {
+            let hold = self.holds.find(&rule.id, &rule.system, &collection, key, &[]);
+            hold.is_some_and(|hold| hold.rule.is_none())
+        };
         let new = wanted.iter().filter(|one| !held(&one.record.key));
         let marks: BTreeSet<Digest> =
             new.map(|one| self.holds.mark_record(&rule.system, &collection, &one.record.key)).collect();

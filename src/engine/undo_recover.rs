@@ -9,7 +9,8 @@
 
 use std::collections::BTreeMap;
 
-use super::recover::{Recovered, fate_of};
+use super::quarantine::is_damaged;
+use super::recover::{Recovered, ended, fate_of};
 use super::{Engine, EngineError};
 use crate::audit::entry::Body;
 use crate::codes;
@@ -88,18 +89,22 @@ impl Engine {
             self.beyond_knowing(undo)?;
             return Ok(tally);
         };
-        let Some(kept) = self.kept_batch(&open.run, &open.batch)? else {
-            self.beyond_knowing(undo)?;
-            return Ok(tally);
+        let kept = match self.kept_batch(&open.run, &open.batch) {
+            Ok(Some(kept)) => kept,
+            Err(error) if !is_damaged(&error) => return Err(error),
+            _ => {
+                self.beyond_knowing(undo)?;
+                return Ok(tally);
+            }
         };
         let kept: BTreeMap<Key, Vec<u8>> = kept.records.into_iter().map(|one| (one.key, one.bytes)).collect();
         let records: Vec<_> = flight.records.iter().filter_map(|one| Some((one, kept.get(&one.key)?))).collect();
         let bytes: Vec<&[u8]> = records.iter().map(|(_, bytes)| bytes.as_slice()).collect();
         let mut fate = fate_of(connector, &self.undoing, undo).await?;
         let backs = connector.look_back(&Undo { id: undo, kept: &bytes }).await?;
-        if fate == Fate::CannotTell {
-            // The locking look has waited for the transaction's end; now the server may know.
-            fate = fate_of(connector, &self.undoing, undo).await?;
+        if matches!(fate, Fate::CannotTell | Fate::Running) {
+            // The look may have waited for the transaction's end; a row that is not committed yet keeps nobody waiting.
+            fate = ended(connector, &self.undoing, undo).await?;
         }
         let mut bodies = Vec::new();
         let looked: BTreeMap<&Key, &Back> = records.iter().map(|(one, _)| &one.key).zip(&backs).collect();

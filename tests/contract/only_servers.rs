@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use bewaard::connect::{Connector, Severity};
+use bewaard::domain::hold::Hold;
+use bewaard::domain::id::HoldId;
+use bewaard::domain::identity::{Identity, IdentityKind};
 use bewaard::domain::outcome::Outcome;
 use bewaard::domain::predicate::{Comparison, Literal, Predicate};
 use bewaard::domain::rule::Rule;
+use chrono::NaiveDate;
 
 use super::harness::{Harness, all, clock, due, erase, no_holds, open, outcomes, rule, sql};
 use super::servers::Served;
@@ -133,4 +137,38 @@ async fn a_table_that_others_inherit_from_has_no_key_on_postgres() {
         .await;
     let connector = open(&harness.system());
     assert_eq!(fault(connector.as_ref(), &old("t")).await, Some("B205"), "two rows answer to one key");
+}
+
+#[tokio::test]
+async fn an_identity_in_bytes_is_the_text_that_they_are_on_mariadb() {
+    identity_in_bytes(Kind::Mariadb, "VARBINARY(40)", "X'ff'").await;
+    identity_in_bytes(Kind::Mariadb, "BINARY(20)", "X'ff'").await;
+}
+
+#[tokio::test]
+async fn an_identity_in_bytes_is_the_text_that_they_are_on_postgres() {
+    identity_in_bytes(Kind::Postgres, "BYTEA", "'\\xff'").await;
+}
+
+/// A hold on a login binds it, and bytes that are no text may be anybody's.
+async fn identity_in_bytes(kind: Kind, ty: &str, broken: &str) {
+    let harness = Served::start(kind).await;
+    harness
+        .sql(&format!(
+            "CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY, name {ty}, seen DATE);
+             INSERT INTO users VALUES (1,'jan','2020-01-01'),(2,'piet','2020-01-01'),(3,{broken},'2020-01-01');"
+        ))
+        .await;
+    let connector = open(&harness.system());
+    let mut rule = old("users");
+    rule.person = [(IdentityKind::Login, "name".to_string())].into();
+    let items = due(connector.as_ref(), &rule, &no_holds()).await;
+    assert_eq!(items.len(), 3);
+    let mut holds = no_holds();
+    let marks = [Identity::new(IdentityKind::Login, "jan").unwrap(), Identity::unreadable(IdentityKind::Login)];
+    let marks = marks.iter().map(|one| holds.mark_identity(one)).collect();
+    let (id, review) = (HoldId::from_random([1; 8]), NaiveDate::MAX);
+    holds.add(Hold { id, marks, system: None, rule: None, owner: None, review, placed: NaiveDate::MIN });
+    let receipts = erase(connector.as_ref(), &rule, &items, &holds).await.unwrap();
+    assert_eq!(outcomes(&receipts), [Outcome::Withheld, Outcome::Erased, Outcome::Withheld]);
 }

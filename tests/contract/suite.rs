@@ -485,11 +485,40 @@ pub(crate) async fn foreign_keys_that_nobody_named_are_faults(harness: &dyn Harn
         probe.findings.iter().any(|one| one.code.id == "B208" && one.at == "rule.old.children.2.table"),
         "no index on loose"
     );
+    // A child that stays, or of which some stay, leaves its foreign key something to do.
+    let last = |rule: &Rule, change: &dyn Fn(&mut Child)| {
+        let mut rule = rule.clone();
+        let children = &mut sql(&mut rule).children;
+        let place = children.iter().position(|child| child.relation.table.name == "notes").unwrap();
+        change(&mut children[place]);
+        rule
+    };
+    let stays = ChildAction::Anonymise([("id".to_string(), Recipe::Null)].into());
+    let kept = last(&named, &|child| child.then = stays.clone());
+    assert!(faults(&connector.probe(&kept).await.unwrap().findings).contains(&"B210"), "it would go by cascade");
+    let some = last(&named, &|child| child.relation.filter = Some(Predicate::IsNull("id".into())));
+    assert!(faults(&connector.probe(&some).await.unwrap().findings).contains(&"B210"), "the others go by cascade");
+    let mut blocked = named.clone();
+    sql(&mut blocked).children[0].then = ChildAction::Anonymise([("created".to_string(), Recipe::Null)].into());
+    assert!(faults(&connector.probe(&blocked).await.unwrap().findings).contains(&"B209"), "they refuse, for they stay");
     assert!(probe.facts.contains("foreign-key") && probe.facts == connector.probe(&named).await.unwrap().facts);
     assert!(named.parts.pop().is_some());
     named.parts.push(part(&named, "contact", [("email".to_string(), Recipe::Null)].into()));
     sql(&mut named).children.clear();
     assert_eq!(faults(&connector.probe(&named).await.unwrap().findings), [""; 0], "who deletes nothing is not blocked");
+}
+
+pub(crate) async fn relations_of_one_name_that_are_not_the_same_rows_are_a_fault(harness: &dyn Harness) {
+    shop(harness).await;
+    let connector = open(&harness.system());
+    let mut rule = shop_rule();
+    sql(&mut rule).protect = vec![Protect::Where(Predicate::Related { relation: "orders".into(), matching: None })];
+    let faults = |findings: Vec<bewaard::connect::Finding>| -> Vec<&'static str> {
+        findings.iter().filter(|one| one.severity == Severity::Fault).map(|one| one.code.id).collect()
+    };
+    assert_eq!(faults(connector.probe(&rule).await.unwrap().findings), [""; 0], "child and clock are the same rows");
+    sql(&mut rule).children[0].relation.filter = Some(Predicate::IsNull("created".into()));
+    assert!(faults(connector.probe(&rule).await.unwrap().findings).contains(&"B222"), "which of the two protects?");
 }
 
 pub(crate) async fn followed_foreign_keys_take_everything_along(harness: &dyn Harness) {

@@ -12,6 +12,8 @@ on_both!(
     the_window_that_remains_without_a_foreign_key_leaves_the_order_alone,
     a_clock_in_the_record_itself_that_moves_while_we_wait_for_it_keeps_the_record,
     an_order_that_was_not_committed_when_we_locked_is_waited_for,
+    a_protection_that_comes_in_before_the_last_look_keeps_its_customer,
+    a_foreign_key_that_is_added_meanwhile_takes_nothing_along,
 );
 
 const RULE: &str = r#"[rule.old]
@@ -112,8 +114,10 @@ fn the_window_that_remains_without_a_foreign_key_leaves_the_order_alone(kind: Ki
         let firm = Firm::new(kind, RULE, &schema(kind, false)).approved();
         let run = firm.paused_at(window);
         firm.session().sql(NEW_ORDER);
-        let said = run.go_on().ends(0).json();
-        // As described there: nothing on this server can see the order before COMMIT. Nothing but what was read went.
+        let said = run.go_on().ends(1).json();
+        // As described there: nothing on this server can see the order before COMMIT. Nothing but what was read went, and
+        // the order that hangs in the air is found right after it.
+        assert_eq!(said["runs"][0]["left_behind"], serde_json::json!({ "child rows of orders": 1 }), "{window}");
         assert_eq!(said["runs"][0]["erased"], 10, "{window}");
         assert_eq!(what_is_there(&firm), [0, 1, 0, 0], "{window}: the order itself is not touched");
         the_others_went(&firm, window);
@@ -148,4 +152,39 @@ fn an_order_that_was_not_committed_when_we_locked_is_waited_for(kind: Kind) {
     assert_eq!((&said["runs"][0]["erased"], &said["runs"][0]["changed"]), (&9.into(), &1.into()), "{said}");
     assert_eq!(what_is_there(&firm), [1, 1, 1, 1]);
     the_others_went(&firm, "uncommitted order");
+}
+
+fn a_protection_that_comes_in_before_the_last_look_keeps_its_customer(kind: Kind) {
+    let rule = RULE.replace("then.delete", "protect = [{ table = \"disputes\", on = \"customer_id\" }]\nthen.delete");
+    let disputes = "create table disputes (id int primary key, customer_id int); create index d_customer on disputes(customer_id);";
+    for window in BEFORE_THE_LAST_LOOK {
+        let firm = Firm::new(kind, &rule, &format!("{} {disputes}", schema(kind, true))).approved();
+        let run = firm.paused_at(window);
+        firm.session().sql("insert into disputes values (1, 5)");
+        let said = run.go_on().ends(0).json();
+        assert_eq!(
+            (&said["runs"][0]["erased"], &said["runs"][0]["withheld"]),
+            (&9.into(), &1.into()),
+            "{window}: {said}"
+        );
+        assert_eq!(what_is_there(&firm), [1, 0, 1, 1], "{window}");
+        the_others_went(&firm, window);
+    }
+}
+
+fn a_foreign_key_that_is_added_meanwhile_takes_nothing_along(kind: Kind) {
+    let late = "create table late (id int primary key, customer_id int); insert into late values (1, 5);";
+    for window in ["after-read", "after-children", "after-record"] {
+        let firm = Firm::new(kind, RULE, &format!("{} {late}", schema(kind, true))).approved();
+        let run = firm.paused_at(window);
+        let mut migration = firm.session();
+        migration.send("alter table late add foreign key (customer_id) references customers(id) on delete cascade");
+        if kind == Kind::Postgres {
+            firm.somebody_waits(&format!("the migration waits at {window}"));
+        }
+        let said = run.go_on().ends(0).json();
+        migration.end();
+        assert_eq!(firm.count("select count(*) from late"), 1, "{window}: nothing went unseen: {said}");
+        firm.verified();
+    }
 }

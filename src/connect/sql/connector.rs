@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -134,8 +135,9 @@ impl SqlConnector {
         match session.rows(&self.engine.find_batch_row(batch)).await {
             Ok(rows) if rows.is_empty() => Ok(()),
             Ok(_) => {
+                // It contradicts an answer that we were given: only looking tells.
                 let what = "this batch was committed before".to_string();
-                Err(EraseError::NotDone(fault::own(&self.system, erase::DOING, what, Advice::Stop)))
+                Err(EraseError::InDoubt(fault::own(&self.system, erase::DOING, what, Advice::Stop)))
             }
             Err(found) if found.kind == FaultKind::Schema => {
                 session.execute(&self.engine.create_batch_table()).await.map(|_| ()).map_err(not_done)
@@ -182,6 +184,7 @@ impl SqlConnector {
             watch,
             batch_row: self.batch_table,
             memory: &self.memory,
+            wrote: &AtomicBool::new(false),
         };
         eraser.memory().begin(batch.id, &resolved);
         let (result, reusable) = eraser.run(lease.session()).await;
@@ -347,7 +350,8 @@ impl Connector for SqlConnector {
         Ok(match fate {
             TicketFate::Committed => Fate::Committed,
             TicketFate::Aborted => Fate::NotCommitted,
-            TicketFate::Running | TicketFate::Forgotten => Fate::CannotTell,
+            TicketFate::Running => Fate::Running,
+            TicketFate::Forgotten => Fate::CannotTell,
         })
     }
 
@@ -382,7 +386,11 @@ impl Connector for SqlConnector {
         let doing = "give the system back";
         // Without its connection the lock is gone already.
         if let Some(mut lease) = self.lock.lease_kept().await {
-            self.engine.release(lease.session()).await.map_err(self.sql(doing))?;
+            match self.engine.release(lease.session()).await {
+                // It went with its connection.
+                Err(found) if matches!(found.kind, FaultKind::Lost | FaultKind::Unreachable) => {}
+                released => released.map_err(self.sql(doing))?,
+            }
         }
         Ok(())
     }

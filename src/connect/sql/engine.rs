@@ -147,6 +147,11 @@ pub trait Engine: Send + Sync {
     fn batch_table_by_administrator(&self) -> Option<String> {
         Some(format!("{};", self.create_batch_table().text))
     }
+    /// The statement after which nobody alters these tables until the transaction ends, where locking their rows does
+    /// not do that already. The account may delete from each of them.
+    fn hold_tables(&self, _tables: &[&TableName]) -> Option<Statement> {
+        None
+    }
     /// Takes the system-wide lock on this session; false if another session has it.
     async fn claim(&self, session: &mut dyn Session) -> Result<bool, SqlFault>;
     /// Whether *another* session (that of the run) still has the lock, asked from this one before COMMIT.

@@ -8,6 +8,7 @@
 //! the server makes that program wait, and then refuses its row. `tests/servers/windows.rs` holds both.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::engine::{Engine, FaultKind, Session, SqlFault};
 use super::fault;
@@ -32,6 +33,8 @@ pub(super) struct Eraser<'a> {
     pub(super) watch: &'a dyn CommitWatch,
     pub(super) batch_row: bool,
     pub(super) memory: &'a std::sync::Mutex<Memory>,
+    /// Whether something was sent that writes: without transactions there is no way back from there.
+    pub(super) wrote: &'a AtomicBool,
 }
 
 /// What is known of each item: its outcome by part, and what went with it.
@@ -171,18 +174,20 @@ impl<'a> Eraser<'a> {
         }
         let mut out = Settled::new();
         for (place, item) in items.iter().enumerate() {
+            self.wrote.store(false, Ordering::SeqCst);
             match self.attempt(session, Try { items: &[*item], commit: true }).await {
                 Ok(settled) => out.extend(settled),
                 Err(Halt::Again(taken)) => {
-                    // Child rows may be gone already, and there is no way back.
+                    // Rows may be gone already, and there is no way back.
+                    let wrote = self.wrote.load(Ordering::SeqCst);
                     for (item, outcome) in taken {
-                        let deletes = self.resolved().nodes.len() > 1 && outcome == Outcome::Changed;
-                        self.settle(&mut out, item, if deletes { Outcome::Unknown } else { outcome });
+                        self.settle(&mut out, item, if wrote { Outcome::Unknown } else { outcome });
                     }
                 }
-                Err(halt) if place == 0 && self.resolved().nodes.len() == 1 => return Err(self.not_done(&halt)),
+                Err(halt) if place == 0 && !self.wrote.load(Ordering::SeqCst) => return Err(self.not_done(&halt)),
                 Err(_) => {
-                    self.settle(&mut out, *item, Outcome::Unknown);
+                    let wrote = self.wrote.load(Ordering::SeqCst);
+                    self.settle(&mut out, *item, if wrote { Outcome::Unknown } else { Outcome::Failed });
                     for rest in items.iter().skip(place + 1) {
                         self.settle(&mut out, *rest, Outcome::Failed);
                     }
@@ -279,9 +284,11 @@ impl<'a> Eraser<'a> {
             Some(_) => Some(self.read_whole(session, &intent, &below).await?),
             None => None,
         };
+        self.wrote.fetch_or(this.commit && self.resolved().nodes.len() > 1, Ordering::SeqCst);
         let children = self.erase_children(session, &below, &intent).await?;
         self.point(this, "after-children");
         self.look_again(session, &intent).await?;
+        self.wrote.fetch_or(this.commit, Ordering::SeqCst);
         self.erase_records(session, &below).await?;
         self.look_whether_gone(session, &below).await?;
         self.anonymise(session, &intent, &mut settled).await?;

@@ -106,8 +106,23 @@ impl Eraser<'_> {
         Err(Halt::Again(kept.into_iter().collect()))
     }
 
-    /// (c) for clocks: a related row that was not there when we judged.
+    /// (c) for what other tables say: a related row that was not there when we judged.
     pub(super) async fn look_again(&self, session: &mut dyn Session, intent: &Intent) -> Result<(), Halt> {
+        if self.resolved().looks_aside {
+            let keys: Vec<&Key> = intent.records.values().map(|record| &record.key).collect();
+            let now = self.reader.rows_by_key(session, &keys, false, false).await?;
+            let mut changed = Vec::new();
+            for (item, before) in &intent.records {
+                match now.iter().find(|record| record.key == before.key) {
+                    Some(after) if after.protected => changed.push((*item, Outcome::Withheld)),
+                    Some(after) if after.selected => {}
+                    _ => changed.push((*item, Outcome::Changed)),
+                }
+            }
+            if !changed.is_empty() {
+                return Err(Halt::Again(changed));
+            }
+        }
         if self.resolved().sources.iter().all(|source| source.link.is_none()) {
             return Ok(());
         }

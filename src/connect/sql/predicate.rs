@@ -17,6 +17,8 @@ pub(super) enum Misfit {
     Like(String),
     /// No such relation, or one where none may stand.
     Relation(String),
+    /// Several relations of that name that are not the same rows.
+    Ambiguous(String),
 }
 
 /// Prints `EXISTS (...)` for a relation by its name; `None` where the rule declares none of that name.

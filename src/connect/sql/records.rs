@@ -136,10 +136,10 @@ impl Reader<'_> {
             .iter()
             .zip(rest)
             .filter(|(_, value)| !value.is_null())
-            .flat_map(|((kind, _), value)| match Identity::read(*kind, &value.show()) {
-                IdentityReading::Empty => Vec::new(),
-                IdentityReading::Known(known) => known,
-                IdentityReading::Unreadable => vec![Identity::unreadable(*kind)],
+            .flat_map(|((kind, _), value)| match text_of(&value).map(|text| Identity::read(*kind, &text)) {
+                Some(IdentityReading::Empty) => Vec::new(),
+                Some(IdentityReading::Known(known)) => known,
+                Some(IdentityReading::Unreadable) | None => vec![Identity::unreadable(*kind)],
             })
             .collect();
         Ok(Record { key, selected, protected, clocks, touched, identities })
@@ -373,4 +373,16 @@ pub(super) fn where_all(conditions: &[String]) -> String {
 
 pub(super) fn flat(keys: &[&Key]) -> Vec<Scalar> {
     keys.iter().flat_map(|key| key.0.iter().cloned()).collect()
+}
+/// The text that an identity's column holds: bytes are the text that they are in UTF-8, without the zeros that fill a
+/// column of one length. `None` where they are none, for then they may be anybody's.
+fn text_of(value: &Scalar) -> Option<String> {
+    match value {
+        Scalar::Bytes(bytes) => {
+            let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            bytes.get(..end).and_then(|bytes| std::str::from_utf8(bytes).ok()).map(String::from)
+        }
+        Scalar::Typed { ty, .. } if ty == super::sqlite::BROKEN_TEXT => None,
+        value => Some(value.show()),
+    }
 }

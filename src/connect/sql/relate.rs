@@ -402,7 +402,7 @@ impl Tree<'_> {
 
     fn follow_one(&mut self, place: usize, key: &ForeignKey) {
         let Some(above) = self.nodes.get(place).map(|node| node.table.clone()) else { return };
-        if covers(&self.nodes, place, key) {
+        if is_named(&self.nodes, place, key) {
             return;
         }
         let at = self.followed();
@@ -443,12 +443,29 @@ impl Tree<'_> {
     }
 }
 
-/// Whether a child of this node already speaks for this foreign key, unconditionally.
-pub(super) fn covers(nodes: &[Node], place: usize, key: &ForeignKey) -> bool {
-    let same = |link: &Link| link.table.name == key.table && link.on_names() == key.columns;
-    let below = nodes.iter().filter(|node| node.parent == Some(place)).filter_map(|node| node.link.as_ref());
+/// Whether a child of this node speaks of the rows of this foreign key, of all or of some.
+pub(super) fn is_named(nodes: &[Node], place: usize, key: &ForeignKey) -> bool {
     let loops = nodes.get(place).into_iter().flat_map(|node| &node.loops);
-    below.chain(loops).any(same)
+    children_by(nodes, place, key).next().is_some() || loops.into_iter().any(|link| is_by(link, key))
+}
+
+/// Whether the children of this node leave nothing for this foreign key to do: all of its rows go, or no longer refer,
+/// before the record goes. Of a key that refuses it is enough that none of them stays by the rule's own wish: a row that
+/// no condition takes keeps its record.
+pub(super) fn covers(nodes: &[Node], place: usize, key: &ForeignKey) -> bool {
+    let loops = nodes.get(place).into_iter().flat_map(|node| &node.loops);
+    let all = |link: &Link| link.filter.is_none() || key.on_delete == OnDelete::Refuse;
+    let ends = |node: &&Node| !matches!(node.action, NodeAction::Anonymise(_)) && node.link.as_ref().is_some_and(all);
+    loops.into_iter().any(|link| is_by(link, key)) || children_by(nodes, place, key).any(|node| ends(&node))
+}
+
+fn children_by<'n>(nodes: &'n [Node], place: usize, key: &'n ForeignKey) -> impl Iterator<Item = &'n Node> {
+    let by = move |node: &&Node| node.link.as_ref().is_some_and(|link| is_by(link, key));
+    nodes.iter().filter(move |node| node.parent == Some(place)).filter(by)
+}
+
+fn is_by(link: &Link, key: &ForeignKey) -> bool {
+    link.table.name == key.table && link.on_names() == key.columns
 }
 
 /// The columns by which rows of a child table are told apart: its primary key, where it is usable, or a unique index

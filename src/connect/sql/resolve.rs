@@ -111,6 +111,12 @@ impl Faults {
                 format!("the pattern for column `{column}` holds a backslash"),
                 "leave the backslash out: engines read it differently; use `_` for one character",
             ),
+            Err(Misfit::Ambiguous(name)) => self.fault(
+                codes::RELATION_UNKNOWN,
+                at,
+                format!("`{name}` stands for several relations of this rule, which are not the same rows"),
+                "declare the table with the same columns and the same `where` in each place, or only once",
+            ),
             Err(Misfit::Relation(name)) => self.fault(
                 codes::RELATION_UNKNOWN,
                 at,
@@ -280,10 +286,11 @@ fn exists(
     name: &str,
     matching: Option<&Predicate>,
 ) -> Result<String, Misfit> {
-    let relation = declared(rule)
-        .into_iter()
-        .find(|one| one.table.to_string() == name || one.table.name == name)
-        .ok_or_else(|| Misfit::Relation(name.to_string()))?;
+    let mut named = declared(rule).into_iter().filter(|one| one.table.to_string() == name || one.table.name == name);
+    let relation = named.next().ok_or_else(|| Misfit::Relation(name.to_string()))?;
+    if named.any(|other| other != relation) {
+        return Err(Misfit::Ambiguous(name.to_string()));
+    }
     // Faults of the relation itself are told where it is declared.
     let mut aside = Faults { findings: Vec::new() };
     let link = Link::resolve(relation, table, key, tables, dialect, "", &mut aside)

@@ -1,14 +1,17 @@
 //! The live schema that a rule touches: as facts for the decision, and to see whether it is still the one that was
 //! checked.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::catalogue::{Column, ForeignKey, Table};
 use super::engine::Session;
 use super::erase::{Eraser, Halt};
+use super::relate::NodeAction;
 use super::resolve::{self, Resolved};
 use super::tables;
 use crate::connect::Severity;
+use crate::domain::selection::TableName;
 
 /// The live schema that the rule touches, one fact a line, in an order of its own.
 pub(super) fn facts(resolved: &Resolved) -> String {
@@ -79,10 +82,16 @@ pub(super) fn rests_on(resolved: &Resolved) -> String {
 }
 
 impl Eraser<'_> {
-    /// Asked when the records are locked, which lets nobody alter their table any more: whether all is as it was
-    /// checked. A new foreign key that cascades, a new trigger, a view in the table's place would take other rows.
+    /// Asked when the records are locked and with them the tables that rows are deleted from, which lets nobody alter
+    /// those any more: whether all is as it was checked. A new foreign key that cascades, a new trigger, a view in the table's place would take other rows.
     pub(super) async fn as_checked(&self, session: &mut dyn Session) -> Result<(), Halt> {
         let rule = self.reader.rule;
+        let deletes = self.resolved().nodes.iter().filter(|node| node.action == NodeAction::Delete);
+        let deletes = deletes.filter(|node| node.parent.is_some() || rule.record_part().is_some());
+        let held: BTreeSet<&TableName> = deletes.map(|node| &node.table.name).collect();
+        if let Some(hold) = self.engine.hold_tables(&held.into_iter().collect::<Vec<_>>()) {
+            session.execute(&hold).await?;
+        }
         let tables = tables::gather(self.engine, session, rule).await?;
         let (now, findings) = resolve::resolve(rule, &tables, self.reader.dialect, self.reader.zone);
         match now {

@@ -82,8 +82,9 @@ fn set_up(mariadb: bool, purpose: Purpose) -> Vec<String> {
     let lock = lock_limit().as_secs();
     let mut all = vec![
         "SET NAMES utf8mb4".into(),
-        // Strict for what we write; zero dates can be read and compared; backslashes and quotes as `text_literal` has them.
-        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', autocommit = 1, \
+        // Strict for what we write; zero dates can be read and compared; backslashes and quotes as `text_literal` has them;
+        // a key 0 that is put back stays 0.
+        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', autocommit = 1, \
          foreign_key_checks = 1, unique_checks = 1, sql_auto_is_null = 0, completion_type = 0, \
          sql_select_limit = 18446744073709551615"
             .into(),

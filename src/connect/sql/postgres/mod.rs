@@ -192,6 +192,13 @@ impl Engine for PostgresEngine {
         })
     }
 
+    fn hold_tables(&self, tables: &[&TableName]) -> Option<Statement> {
+        // FOR UPDATE takes ROW SHARE, beside which a trigger or a foreign key can be added (SHARE ROW EXCLUSIVE).
+        let names: Vec<String> = tables.iter().map(|name| self.dialect().table(name)).collect();
+        let text = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.join(", "));
+        (!names.is_empty()).then(|| Statement::plain(text))
+    }
+
     fn create_batch_table(&self) -> Statement {
         Statement::plain(format!(
             "CREATE TABLE IF NOT EXISTS {} (id text PRIMARY KEY, committed_at timestamptz NOT NULL DEFAULT now())",
