@@ -518,6 +518,14 @@ pub(crate) async fn relations_of_one_name_that_are_not_the_same_rows_are_a_fault
     };
     assert_eq!(faults(connector.probe(&rule).await.unwrap().findings), [""; 0], "child and clock are the same rows");
     sql(&mut rule).children[0].relation.filter = Some(Predicate::IsNull("created".into()));
+    let findings = connector.probe(&rule).await.unwrap().findings;
+    assert_eq!(faults(findings), [""; 0], "the clock's orders are all of them");
+    let found = all(connector.as_ref(), &rule, None, 4).await;
+    let protected: Vec<String> = found.iter().filter(|one| one.protected).map(|one| one.key.show()).collect();
+    assert_eq!(protected, ["1", "2", "6"], "whatever the child's condition");
+    let ClockSource::Sql { relation, .. } = &mut rule.sources[1];
+    let closed = Predicate::Not(Box::new(Predicate::IsNull("created".into())));
+    relation.as_mut().unwrap().filter = Some(closed);
     assert!(faults(connector.probe(&rule).await.unwrap().findings).contains(&"B222"), "which of the two protects?");
 }
 

@@ -152,6 +152,10 @@ pub trait Engine: Send + Sync {
     fn hold_tables(&self, _tables: &[&TableName]) -> Option<Statement> {
         None
     }
+    /// The statement that asks now what else is asked at COMMIT: constraints that are deferred.
+    fn ask_deferred(&self) -> Option<Statement> {
+        None
+    }
     /// Takes the system-wide lock on this session; false if another session has it.
     async fn claim(&self, session: &mut dyn Session) -> Result<bool, SqlFault>;
     /// Whether *another* session (that of the run) still has the lock, asked from this one before COMMIT.

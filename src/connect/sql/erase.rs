@@ -309,6 +309,10 @@ impl<'a> Eraser<'a> {
             keeper.keep(&kept).map_err(|_| Halt::Watch)?;
             self.point(this, "kept");
         }
+        if let Some(ask) = self.engine.ask_deferred() {
+            // So that the records that it keeps can be found, and the others go.
+            session.execute(&ask).await?;
+        }
         Ok(settled)
     }
 

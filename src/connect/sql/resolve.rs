@@ -276,6 +276,18 @@ fn asks_relations(predicate: &Predicate) -> bool {
     asks
 }
 
+/// The relation that a name stands for: where the table is declared several times, that of all its rows. Declarations that
+/// belong to the record in different ways, or of which each takes other rows, stand for nothing.
+fn by_name<'r>(rule: &'r Rule, name: &str) -> Result<&'r Relation, Misfit> {
+    let mut named: Vec<&Relation> =
+        declared(rule).into_iter().filter(|one| one.table.to_string() == name || one.table.name == name).collect();
+    named.sort_by_key(|one| one.filter.is_some());
+    let first = *named.first().ok_or_else(|| Misfit::Relation(name.to_string()))?;
+    let place = |one: &Relation| (one.table.clone(), one.on.clone(), one.to.clone());
+    let same = |one: &&&Relation| place(one) == place(first) && (first.filter.is_none() || one.filter == first.filter);
+    if named.iter().all(|one| same(&one)) { Ok(first) } else { Err(Misfit::Ambiguous(name.to_string())) }
+}
+
 /// `EXISTS` over a relation that the rule declares, by its table's name.
 fn exists(
     rule: &Rule,
@@ -286,11 +298,7 @@ fn exists(
     name: &str,
     matching: Option<&Predicate>,
 ) -> Result<String, Misfit> {
-    let mut named = declared(rule).into_iter().filter(|one| one.table.to_string() == name || one.table.name == name);
-    let relation = named.next().ok_or_else(|| Misfit::Relation(name.to_string()))?;
-    if named.any(|other| other != relation) {
-        return Err(Misfit::Ambiguous(name.to_string()));
-    }
+    let relation = by_name(rule, name)?;
     // Faults of the relation itself are told where it is declared.
     let mut aside = Faults { findings: Vec::new() };
     let link = Link::resolve(relation, table, key, tables, dialect, "", &mut aside)

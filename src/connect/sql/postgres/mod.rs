@@ -192,6 +192,10 @@ impl Engine for PostgresEngine {
         })
     }
 
+    fn ask_deferred(&self) -> Option<Statement> {
+        Some(Statement::plain("SET CONSTRAINTS ALL IMMEDIATE"))
+    }
+
     fn hold_tables(&self, tables: &[&TableName]) -> Option<Statement> {
         // FOR UPDATE takes ROW SHARE, beside which a trigger or a foreign key can be added (SHARE ROW EXCLUSIVE).
         let names: Vec<String> = tables.iter().map(|name| self.dialect().table(name)).collect();
