@@ -11,7 +11,7 @@ use bewaard::domain::outcome::Outcome;
 use bewaard::domain::predicate::{Comparison, Literal, Predicate};
 use bewaard::domain::recipe::Recipe;
 use bewaard::domain::rule::Rule;
-use bewaard::domain::selection::{Child, ChildAction, Copied, Normal, Protect, Relation};
+use bewaard::domain::selection::{Child, ChildAction, ClockSource, Copied, Normal, Protect, Relation};
 use bewaard::domain::trace::Until;
 use bewaard::domain::value::{Key, Scalar};
 use chrono::NaiveDate;

@@ -12,7 +12,7 @@ on_both!(
     the_window_that_remains_without_a_foreign_key_leaves_the_order_alone,
     a_clock_in_the_record_itself_that_moves_while_we_wait_for_it_keeps_the_record,
     an_order_that_was_not_committed_when_we_locked_is_waited_for,
-    a_protection_that_comes_in_before_the_last_look_keeps_its_customer,
+    a_protection_that_comes_in_before_the_first_row_goes_keeps_its_customer,
     a_foreign_key_that_is_added_meanwhile_takes_nothing_along,
 );
 
@@ -154,10 +154,10 @@ fn an_order_that_was_not_committed_when_we_locked_is_waited_for(kind: Kind) {
     the_others_went(&firm, "uncommitted order");
 }
 
-fn a_protection_that_comes_in_before_the_last_look_keeps_its_customer(kind: Kind) {
+fn a_protection_that_comes_in_before_the_first_row_goes_keeps_its_customer(kind: Kind) {
     let rule = RULE.replace("then.delete", "protect = [{ table = \"disputes\", on = \"customer_id\" }]\nthen.delete");
     let disputes = "create table disputes (id int primary key, customer_id int); create index d_customer on disputes(customer_id);";
-    for window in BEFORE_THE_LAST_LOOK {
+    for window in ["intent-written", "after-lock", "after-read"] {
         let firm = Firm::new(kind, &rule, &format!("{} {disputes}", schema(kind, true))).approved();
         let run = firm.paused_at(window);
         firm.session().sql("insert into disputes values (1, 5)");

@@ -284,6 +284,7 @@ impl<'a> Eraser<'a> {
             Some(_) => Some(self.read_whole(session, &intent, &below).await?),
             None => None,
         };
+        self.look_aside_again(session, &intent).await?;
         self.wrote.fetch_or(this.commit && self.resolved().nodes.len() > 1, Ordering::SeqCst);
         let children = self.erase_children(session, &below, &intent).await?;
         self.point(this, "after-children");

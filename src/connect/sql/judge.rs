@@ -106,23 +106,28 @@ impl Eraser<'_> {
         Err(Halt::Again(kept.into_iter().collect()))
     }
 
-    /// (c) for what other tables say: a related row that was not there when we judged.
-    pub(super) async fn look_again(&self, session: &mut dyn Session, intent: &Intent) -> Result<(), Halt> {
-        if self.resolved().looks_aside {
-            let keys: Vec<&Key> = intent.records.values().map(|record| &record.key).collect();
-            let now = self.reader.rows_by_key(session, &keys, false, false).await?;
-            let mut changed = Vec::new();
-            for (item, before) in &intent.records {
-                match now.iter().find(|record| record.key == before.key) {
-                    Some(after) if after.protected => changed.push((*item, Outcome::Withheld)),
-                    Some(after) if after.selected => {}
-                    _ => changed.push((*item, Outcome::Changed)),
-                }
-            }
-            if !changed.is_empty() {
-                return Err(Halt::Again(changed));
+    /// What other tables say of the records, once more before the first row goes: a protection that came in since we
+    /// judged. Behind that it can't be asked, for the rows that it asks about may be children that are gone.
+    pub(super) async fn look_aside_again(&self, session: &mut dyn Session, intent: &Intent) -> Result<(), Halt> {
+        if !self.resolved().looks_aside {
+            return Ok(());
+        }
+        let keys: Vec<&Key> = intent.records.values().map(|record| &record.key).collect();
+        let now = self.reader.rows_by_key(session, &keys, false, false).await?;
+        let now: HashMap<&Key, &Record> = now.iter().map(|record| (&record.key, record)).collect();
+        let mut changed = Vec::new();
+        for (item, before) in &intent.records {
+            match now.get(&before.key) {
+                Some(after) if after.protected => changed.push((*item, Outcome::Withheld)),
+                Some(after) if after.selected => {}
+                _ => changed.push((*item, Outcome::Changed)),
             }
         }
+        if changed.is_empty() { Ok(()) } else { Err(Halt::Again(changed)) }
+    }
+
+    /// (c) for clocks: a related row that was not there when we judged.
+    pub(super) async fn look_again(&self, session: &mut dyn Session, intent: &Intent) -> Result<(), Halt> {
         if self.resolved().sources.iter().all(|source| source.link.is_none()) {
             return Ok(());
         }
