@@ -71,16 +71,21 @@ pub(in crate::cli) fn run(wish: &Demo, out: Out) -> Ended {
 }
 
 fn next(config: &str, folder: &str, out: Out) -> Result<(), Failure> {
-    out.talk(format!(
-        "\nWhat to try next\n  \
-         bewaard --config {config} status                       where each rule stands\n  \
-         bewaard --config {config} plan --at 2027-06-01         what will be due then\n  \
-         bewaard --config {config} log show --last 5            the newest entries\n  \
-         bewaard --config {config} plan --sql                   count it yourself, read-only\n  \
-         $EDITOR {config}                                       change a term; plan again: it waits for you\n  \
-         bewaard demo --dir {folder} --attack                   tamper with the log, and see it found\n  \
-         bewaard generate config                                every key, explained"
-    ))?;
+    let of = |command: &str| format!("bewaard --config {config} {command}");
+    let lines = [
+        (of("status"), "where each rule stands"),
+        (of("plan --at 2027-06-01"), "what will be due then"),
+        (of("log show --last 5"), "the newest entries"),
+        (of("plan --sql"), "count it yourself, read-only"),
+        (format!("$EDITOR {config}"), "change a term; plan again: it waits for you"),
+        (format!("bewaard demo --dir {folder} --attack"), "tamper with the log, and see it found"),
+        ("bewaard generate config".into(), "every key, explained"),
+    ];
+    let width = lines.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
+    out.talk("\nWhat to try next")?;
+    for (command, what) in lines {
+        out.talk(format!("  {command:width$}  {what}"))?;
+    }
     Ok(())
 }
 
