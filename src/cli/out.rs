@@ -114,9 +114,13 @@ impl Out {
 
     /// A value as JSON on standard output.
     pub(super) fn value(self, value: &serde_json::Value) -> io::Result<()> {
-        let mut value = value.clone();
-        pasted_in(&mut value);
-        let text = serde_json::to_string_pretty(&value)?;
+        let text = if POLICY.get().is_some() {
+            let mut value = value.clone();
+            pasted_in(&mut value);
+            serde_json::to_string_pretty(&value)?
+        } else {
+            serde_json::to_string_pretty(value)?
+        };
         self.put(&safe_json(&text))
     }
 
@@ -165,8 +169,7 @@ mod tests {
             "https://bewaard plan",
             "bewaard planned",
         ] {
-            let expected = if same.starts_with("https") { "https://bewaard plan" } else { same };
-            assert_eq!(named(same), expected);
+            assert_eq!(named(same), same);
         }
     }
 }

@@ -28,6 +28,7 @@ pub(in crate::cli) fn run(wish: &Demo, out: Out) -> Ended {
         number(truth.rows("customers"))
     ))?;
     write_file(&config, &firm::policy_text())?;
+    super::super::out::name_policy(&config);
     let shown = shell::path(&config);
     let said = |command: &str| format!("\n$ bewaard --config {shown} {command}");
 

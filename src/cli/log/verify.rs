@@ -1,6 +1,5 @@
 //! `bewaard log verify`: everything derived anew from files and public key. It writes nothing.
 
-use std::error::Error as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -46,19 +45,14 @@ fn read(path: &Path) -> Result<Against, Failure> {
 /// The heads that this machine keeps outside the log's folder: the last head and each outside target. Those that can't
 /// be read are told, for without them a rollback would not be seen.
 fn heads_of(settings: &Settings, missing: &mut Vec<String>) -> Vec<Against> {
-    let mut heads = Vec::new();
     let last = settings.state.join("last-head");
-    let named = std::iter::once((last, "the last head")).chain(settings.outside.iter().cloned().map(|path| (path, "")));
-    for (path, name) in named {
-        match Against::read(&path) {
-            Ok(read) if name.is_empty() => heads.push(read),
-            Ok(read) => heads.push(Against { name: name.into(), ..read }),
-            Err(error) => {
-                let what = if name.is_empty() { "the outside head" } else { name };
-                let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-                let path = path.display();
-                missing.push(format!("NOT compared: {what} {path} ({why}): a rollback would not be seen by it"));
-            }
+    let outside = settings.outside.iter().map(|path| (path, "the outside head", path.display().to_string()));
+    let mut heads = Vec::new();
+    for (path, what, name) in std::iter::once((&last, "the last head", "the last head".into())).chain(outside) {
+        match Against::read(path) {
+            Ok(read) => heads.push(Against { name, ..read }),
+            Err(error) => missing
+                .push(format!("NOT compared: {what} {} ({error}): a rollback would not be seen by it", path.display())),
         }
     }
     heads
