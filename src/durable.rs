@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
+use rustix::fs::{FlockOperation, flock};
+
 /// Mode of what only we may read.
 pub const PRIVATE: u32 = 0o600;
 /// Mode of what everybody may read.
@@ -73,8 +75,26 @@ pub fn appender(path: &Path, mode: u32) -> io::Result<File> {
 }
 
 /// Opens a file that is only there to be locked: nothing is lost with it, so it is not put on the disk.
-pub fn lock_file(path: &Path) -> io::Result<File> {
+fn lock_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(PRIVATE).open(path)
+}
+
+/// Waits until nobody else has the lock. It lasts as long as the file is open; the kernel gives it back when the process
+/// ends, however it ends.
+pub fn lock(path: &Path) -> io::Result<File> {
+    let file = lock_file(path)?;
+    flock(&file, FlockOperation::LockExclusive)?;
+    Ok(file)
+}
+
+/// Takes the lock; `None` when somebody else has it.
+pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let file = lock_file(path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Puts many files in their places at the price of few waits: all are written and synced in `scratch` first, then

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::fs::{FallocateFlags, fallocate};
 
 use super::entry::{Body, By, Entry, segment_of};
 use super::fault::LogFault;
@@ -479,9 +479,7 @@ fn build(
 
 /// Waits for a lock on a file; it ends when the file is dropped, and with the process.
 pub(super) fn lock(path: &Path) -> Result<File, LogFault> {
-    let file = durable::lock_file(path).map_err(LogFault::io("open the lock", path))?;
-    flock(&file, FlockOperation::LockExclusive).map_err(|error| LogFault::io("take the lock", path)(error.into()))?;
-    Ok(file)
+    durable::lock(path).map_err(LogFault::io("take the lock", path))
 }
 
 fn keep_room(file: &File, length: u64, bytes: u64) -> io::Result<()> {

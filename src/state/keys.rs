@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use ring::aead::LessSafeKey;
 use ring::hkdf;
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -251,9 +250,7 @@ impl KeyRing {
     /// Changes which keys are in force, over what other processes have changed since they were read.
     fn change(&mut self, by: impl FnOnce(&mut Current)) -> Result<(), KeyFault> {
         let path = self.folder.join(LOCK);
-        let lock = durable::lock_file(&path).map_err(KeyFault::io("open", &path))?;
-        rustix::fs::flock(&lock, FlockOperation::LockExclusive)
-            .map_err(|error| KeyFault::io("lock", &path)(error.into()))?;
+        let _lock = durable::lock(&path).map_err(KeyFault::io("lock", &path))?;
         self.reread()?;
         by(&mut self.current);
         self.save()

@@ -4,8 +4,6 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
-
 use crate::durable;
 
 /// Held for a whole run, or for the daemon's life. The kernel gives it back when the process ends, however it ends.
@@ -15,12 +13,7 @@ pub struct RunLock(#[expect(dead_code, reason = "the lock lives as long as the o
 impl RunLock {
     /// Takes the lock; `None` when another process has it.
     pub fn take(state: &Path) -> io::Result<Option<Self>> {
-        let file = durable::lock_file(&state.join("run.lock"))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self(file))),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(durable::try_lock(&state.join("run.lock"))?.map(Self))
     }
 }
 
@@ -32,9 +25,7 @@ pub struct HoldsLock(#[expect(dead_code, reason = "the lock lives as long as the
 impl HoldsLock {
     /// Waits for the lock.
     pub fn take(state: &Path) -> io::Result<Self> {
-        let file = durable::lock_file(&state.join("holds.lock"))?;
-        flock(&file, FlockOperation::LockExclusive)?;
-        Ok(Self(file))
+        durable::lock(&state.join("holds.lock")).map(Self)
     }
 }
 

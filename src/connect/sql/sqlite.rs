@@ -158,14 +158,8 @@ impl Engine for SqliteEngine {
             return Ok(true);
         }
         let refused = |_| SqlFault { kind: FaultKind::ReadOnly, code: "no lock file can be made beside it".into() };
-        let file = durable::lock_file(&self.claim_path()).map_err(refused)?;
-        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                *held = Some(file);
-                Ok(true)
-            }
-            Err(_) => Ok(false),
-        }
+        *held = durable::try_lock(&self.claim_path()).map_err(refused)?;
+        Ok(held.is_some())
     }
 
     async fn still_claimed(&self, _session: &mut dyn Session) -> Result<bool, SqlFault> {
