@@ -311,12 +311,10 @@ impl Engine {
     /// What a kill left: folders of runs that are over, and keys under which no run ever started. After a log that was
     /// lost, runs may have windows that nobody knows of here: what they keep stays closed until its day.
     fn sweep_quarantines(&mut self, today: NaiveDate) -> Result<(), EngineError> {
-        let closed = |id: &&KeyId| self.view.after_loss && last_day(id).is_some_and(|until| until > today);
-        let keys = self.unknown_quarantine_keys()?;
-        let any = keys.iter().any(|id| closed(&id));
-        let orphans: Vec<KeyId> = keys.iter().filter(|id| !closed(id)).cloned().collect();
+        let stays = |id: &KeyId| self.view.after_loss && last_day(id).is_some_and(|until| until > today);
+        let (closed, orphans): (Vec<KeyId>, Vec<KeyId>) = self.unknown_quarantine_keys()?.into_iter().partition(stays);
         for run in self.quarantine.runs()? {
-            if !any && !self.view.windows.contains_key(&run) {
+            if closed.is_empty() && !self.view.windows.contains_key(&run) {
                 self.quarantine.drop_run(&run)?;
             }
         }

@@ -204,11 +204,8 @@ impl Engine {
                 (Err(EngineError::Stopped), Some(before)) => {
                     return Ok(RunReport { how: RunEnd::Stopped, ..before });
                 }
-                (report, before) => (report?, before),
-            };
-            let report = match report {
-                (report, None) => report,
-                (report, Some(before)) => before.and_then(report),
+                (report, Some(before)) => before.and_then(report?),
+                (report, None) => report?,
             };
             if job.again && progress.stop() {
                 return Ok(RunReport { how: RunEnd::Stopped, ..report });

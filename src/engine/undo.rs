@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::Days;
 
 use super::batch::{OUTCOME_BYTES, Watch, with_retries};
-use super::findings::finding;
 use super::holds::HoldWish;
 use super::quarantine::{KeptBatch, KeptRecord, is_damaged};
 use super::view::WindowFact;
@@ -148,7 +147,7 @@ impl Engine {
         let body = match lacking {
             0 if all => self.finding_closed(rule, codes::UNDO_INCOMPLETE),
             0 => None,
-            _ => Some(finding(rule, codes::UNDO_INCOMPLETE, "opened", lacking)),
+            _ => self.finding_opened(rule, codes::UNDO_INCOMPLETE, lacking),
         };
         self.record(&body.into_iter().collect::<Vec<_>>())
     }
