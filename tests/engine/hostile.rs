@@ -438,17 +438,13 @@ fn time_set_forward_and_back_purges_nothing_once_the_log_is_ahead() {
 fn what_a_person_writes_on_a_doubted_clock_does_not_vouch_for_it() {
     let bench = bench();
     bench.approve_all();
-    for args in [
-        &["pause", "--reason", "x"][..],
-        &["resume", "--reason", "x"],
-        &["hold", "add", "--reason", "x", "--review", "2027-06-01"],
-        &["resume", "old", "--reason", "x"],
-    ] {
-        bench.at("+70d", args);
+    for args in [&["pause", "--reason", "x"][..], &["resume", "--reason", "x"], &["resume", "old", "--reason", "x"]] {
+        bench.at("+70d", args).ends(0);
     }
-    bench
-        .bewaard_with_input(&["hold", "add", "--reason", "x", "--review", "2027-06-01"], "email: a@b.example\n")
-        .ends(0);
+    bench.write("whom", "email: a@b.example\n");
+    let mut hold = bench.command_at("+70d", &["hold", "add", "--reason", "x", "--review", "2027-06-01"]);
+    said(&hold.stdin(std::fs::File::open(bench.file("whom")).unwrap()).output().unwrap()).ends(0);
+    assert_eq!((bench.entries("pause-changed").len(), bench.entries("hold-changed").len()), (2, 1));
     assert!(bench.at("+70d", &["run"]).ends(5).err.contains("B601"));
     assert_eq!(old_left(&bench), 20);
     bench.at("+70d", &["resume", "--all", "--reason", "the clock is right"]).ends(0);
