@@ -144,7 +144,7 @@ codes! {
     LIKE_ESCAPE = "B221", "a backslash in a pattern",
         "Some engines take a backslash in LIKE for an escape and others for itself, so the same rule would select different records. Patterns use % and _ only.";
     RELATION_UNKNOWN = "B222", "no such relation",
-        "A condition on related rows names a table that the rule declares as a clock, a child or a protection. That declaration says by which columns the rows belong together.";
+        "A condition on related rows names a table that the rule declares as a clock, a child or a protection. That declaration says by which columns the rows belong together. Where the table is declared several times, the condition is about all of its rows; declarations by different columns, or of which each takes other rows, leave open which are meant.";
     RELATION_COLUMNS = "B223", "how the rows belong together is not clear",
         "Without `on` the one foreign key between two tables says it. Where there is none, or more than one, the referring columns must be named, as many as the columns they refer to.";
     RELATION_TYPES = "B224", "related columns of different kinds",
