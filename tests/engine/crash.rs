@@ -1,30 +1,14 @@
 //! kill -9 of the real binary at every named point of a run: afterwards log and database agree to the record.
 
 use crate::bench::{Bench, said};
+use crate::settled::{Expected, all_is_settled, rule, tables};
 
-const RULE: &str = r#"[rule.old]
-system = "shop"
-records.table = "customers"
-since.column = "last_login"
-keep = "2 years"
-because = "test"
-children = [{ table = "orders", on = "customer_id" }]
-then.delete = true
-limits = { share = "100 %", first-bite = 0 }
-"#;
+/// 650 of these are due: two batches.
+const CUSTOMERS: i64 = 1_300;
 
-const SCHEMA: &str = "
-create table customers (id integer primary key, last_login text);
-create table orders (id integer primary key, customer_id integer references customers(id));
-create index orders_customer on orders(customer_id);
-create index customers_login on customers(last_login);
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 1300)
-insert into customers select i, case when i % 2 = 0 then '2019-05-06' else '2026-10-01' end from n;
-insert into orders select id, id from customers;
-";
-
-/// 650 customers are due: two batches.
-const DUE: u64 = 650;
+fn whole() -> String {
+    rule("limits = { share = \"100 %\", first-bite = 0 }")
+}
 
 /// Points of a batch, in order; `#2` is the second batch.
 const POINTS: [&str; 18] = [
@@ -48,8 +32,8 @@ const POINTS: [&str; 18] = [
     "after-commit#2",
 ];
 
-fn killed_at(point: &str, policy: &str) -> Bench {
-    let bench = Bench::new(policy, SCHEMA);
+fn killed_at(point: &str) -> Bench {
+    let bench = Bench::new(&whole(), &tables(CUSTOMERS));
     bench.approve_all();
     let said = said(&bench.command(&["run"]).env("BEWAARD_CRASH_AT", point).output().unwrap());
     assert_eq!(said.code, -1, "it was to be killed at {point}: {}{}", said.out, said.err);
@@ -59,41 +43,21 @@ fn killed_at(point: &str, policy: &str) -> Bench {
 /// Whatever happened: the log verifies, every pair has one final outcome, and both agree.
 fn settle_and_check(bench: &Bench, point: &str) {
     bench.bewaard(&["log", "verify"]).ends(0);
-    let before = bench.number("select count(*) from customers where id % 2 = 0");
     bench.bewaard(&["run", "--json"]).ends(0);
-    bench.verified();
-    assert_eq!(bench.number("select count(*) from customers where id % 2 = 0"), 0, "{point}");
-    assert_eq!(bench.number("select count(*) from customers"), DUE, "{point}: nothing else went");
-    assert_eq!(bench.number("select count(*) from orders"), DUE, "{point}: children went with their records");
-    let mut erased = std::collections::BTreeMap::<String, u64>::new();
-    for entry in bench.entries("outcome") {
-        if ["erased", "gone-unexplained"].contains(&entry["result"].as_str().unwrap()) {
-            *erased.entry(entry["record"].as_str().unwrap().to_string()).or_default() += 1;
-        }
-    }
-    assert_eq!(
-        erased.len() as u64,
-        DUE,
-        "{point}: each record that went has an entry ({before} were left at the kill)"
-    );
-    assert!(erased.values().all(|times| *times == 1), "{point}: and one only");
-    let left: Vec<_> = std::fs::read_dir(bench.file("state").join("inflight")).unwrap().collect();
-    assert!(left.is_empty(), "{point}: nothing stays in flight");
+    assert_eq!(all_is_settled(bench, &Expected::upto(CUSTOMERS)), Ok(()), "{point}");
 }
 
 #[test]
 fn a_kill_at_any_point_loses_nothing_and_claims_nothing() {
     for point in POINTS {
-        let bench = killed_at(point, RULE);
+        let bench = killed_at(point);
         settle_and_check(&bench, point);
     }
 }
 
 #[test]
 fn with_a_batch_table_a_committed_batch_is_ours() {
-    let policy = format!("[system.shop]\n{RULE}");
-    let policy = policy.replace("[system.shop]\n", "");
-    let bench = Bench::new(&policy, SCHEMA);
+    let bench = Bench::new(&whole(), &tables(CUSTOMERS));
     bench.change_policy("sqlite.path = \"shop.db\"", "sqlite.path = \"shop.db\"\nbatch-table = true");
     bench.approve_all();
     let said = said(&bench.command(&["run"]).env("BEWAARD_CRASH_AT", "after-commit").output().unwrap());
@@ -108,7 +72,7 @@ fn with_a_batch_table_a_committed_batch_is_ours() {
 #[test]
 fn recovery_itself_may_be_killed() {
     for point in ["recover-batch", "recover-settled", "recover-recorded"] {
-        let bench = killed_at("after-commit", RULE);
+        let bench = killed_at("after-commit");
         let said = said(&bench.command(&["run"]).env("BEWAARD_CRASH_AT", point).output().unwrap());
         assert_eq!(said.code, -1, "{point}");
         settle_and_check(&bench, point);
@@ -118,7 +82,7 @@ fn recovery_itself_may_be_killed() {
 #[test]
 fn a_missing_or_foreign_in_flight_file_freezes_the_rule_until_a_person_settles_it() {
     for damage in ["missing", "altered"] {
-        let bench = killed_at("after-commit", RULE);
+        let bench = killed_at("after-commit");
         let folder = bench.file("state").join("inflight");
         let file = std::fs::read_dir(&folder)
             .unwrap()

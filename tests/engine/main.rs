@@ -7,6 +7,10 @@
 mod bench;
 #[path = "../support/paused.rs"]
 mod paused;
+#[path = "../support/settled.rs"]
+#[expect(clippy::allow_attributes, reason = "what one test program leaves unused another uses")]
+#[allow(dead_code, reason = "each test program uses its own part")]
+mod settled;
 
 mod absence;
 mod blast;

@@ -255,3 +255,18 @@ pub(crate) fn numbers(kind: Kind, upto: u32) -> String {
         format!("(select generate_series as i from generate_series(1, {upto})) n"),
     )
 }
+
+/// Customers with an order each; those with an even key are due.
+pub(crate) fn tables(kind: Kind, customers: u32) -> String {
+    let moment = by_kind(kind, "datetime", "timestamp");
+    let numbers = numbers(kind, customers);
+    format!(
+        "create table customers (id int primary key, last_login {moment}, email varchar(100));
+         create index c_login on customers(last_login);
+         create table orders (id int primary key, customer_id int not null, foreign key (customer_id) references customers(id));
+         create index o_customer on orders(customer_id);
+         insert into customers select i, case when i % 2 = 0 then timestamp '2019-05-06 10:00:00' \
+           else timestamp '2026-10-01 10:00:00' end, 'k@canary.example' from {numbers};
+         insert into orders select i, i from {numbers};"
+    )
+}

@@ -3,6 +3,7 @@
 use crate::bench::said;
 use crate::firm::{Firm, by_kind, numbers, outcomes};
 use crate::paused::pause;
+use crate::settled::rule;
 use crate::support::servers::Kind;
 
 on_both!(
@@ -12,16 +13,9 @@ on_both!(
     a_run_that_lost_the_systems_lock_commits_nothing,
 );
 
-const RULE: &str = r#"[rule.old]
-system = "shop"
-records.table = "customers"
-since.column = "last_login"
-keep = "2 years"
-because = "test"
-children = [{ table = "orders", on = "customer_id" }]
-then.delete = true
-limits.share = "100 %"
-"#;
+fn whole() -> String {
+    rule("limits.share = \"100 %\"")
+}
 
 fn schema(kind: Kind) -> String {
     let moment = by_kind(kind, "datetime", "timestamp");
@@ -39,7 +33,7 @@ fn schema(kind: Kind) -> String {
 }
 
 fn a_deadlock_is_tried_again_and_everything_is_judged_anew(kind: Kind) {
-    let firm = Firm::new(kind, RULE, &schema(kind)).approved();
+    let firm = Firm::new(kind, &whole(), &schema(kind)).approved();
     let run = firm.paused_at("after-lock"); // the customers are locked, their orders not yet
     let mut shop = firm.session();
     // The server ends the one that did less, or that looks first: that must be us.
@@ -62,7 +56,7 @@ fn a_deadlock_is_tried_again_and_everything_is_judged_anew(kind: Kind) {
 }
 
 fn a_lock_that_is_never_given_fails_the_batch_and_loses_nothing(kind: Kind) {
-    let firm = Firm::new(kind, RULE, &schema(kind)).approved();
+    let firm = Firm::new(kind, &whole(), &schema(kind)).approved();
     let mut shop = firm.session();
     shop.sql("begin");
     shop.sql("select id from customers where id = 5 for update");
@@ -80,8 +74,8 @@ fn a_lock_that_is_never_given_fails_the_batch_and_loses_nothing(kind: Kind) {
 }
 
 fn two_hosts_on_one_database_are_one_run_and_one_that_is_told(kind: Kind) {
-    let firm = Firm::new(kind, RULE, &schema(kind)).approved();
-    let other = firm.second_host(RULE);
+    let firm = Firm::new(kind, &whole(), &schema(kind)).approved();
+    let other = firm.second_host(&whole());
     other.approve_all();
     let run = firm.paused_at("after-lock");
     let told = other.bewaard(&["run", "--json"]).ends(75);
@@ -96,8 +90,8 @@ fn two_hosts_on_one_database_are_one_run_and_one_that_is_told(kind: Kind) {
 }
 
 fn a_run_that_lost_the_systems_lock_commits_nothing(kind: Kind) {
-    let firm = Firm::new(kind, RULE, &schema(kind)).approved();
-    let other = firm.second_host(RULE);
+    let firm = Firm::new(kind, &whole(), &schema(kind)).approved();
+    let other = firm.second_host(&whole());
     other.approve_all();
     let run = firm.paused_at("after-record");
     let user = &firm.database.user;

@@ -1,7 +1,8 @@
 //! Faults in pairs: COMMIT did not arrive, or it did and the answer was lost. What became of it is found out.
 
-use crate::firm::{Firm, by_kind, numbers, outcomes};
+use crate::firm::{Firm, by_kind, outcomes, tables};
 use crate::proxy::{Cut, Proxy};
+use crate::settled::rule;
 use crate::support::servers::{Kind, Server};
 
 on_both!(
@@ -12,36 +13,15 @@ on_both!(
     a_server_that_is_away_ends_the_run_and_the_ledger_knows_nothing,
 );
 
-const RULE: &str = r#"[rule.old]
-system = "shop"
-records.table = "customers"
-since.column = "last_login"
-keep = "2 years"
-because = "test"
-children = [{ table = "orders", on = "customer_id" }]
-then.delete = true
-limits.share = "100 %"
-"#;
-
 const DUE: u64 = 10;
 
-fn schema(kind: Kind) -> String {
-    let moment = by_kind(kind, "datetime", "timestamp");
-    let numbers = numbers(kind, 20);
-    format!(
-        "create table customers (id int primary key, last_login {moment});
-         create index c_login on customers(last_login);
-         create table orders (id int primary key, customer_id int not null, foreign key (customer_id) references customers(id));
-         create index o_customer on orders(customer_id);
-         insert into customers select i, case when i % 2 = 0 then timestamp '2019-05-06 10:00:00' \
-           else timestamp '2026-10-01 10:00:00' end from {numbers};
-         insert into orders select i, i from {numbers};"
-    )
+fn whole() -> String {
+    rule("limits.share = \"100 %\"")
 }
 
 fn firm(kind: Kind, batch_table: bool) -> (Firm, Proxy) {
     let proxy = Proxy::before(kind.shared().port);
-    let firm = Firm::behind(kind, proxy.port, RULE, &schema(kind));
+    let firm = Firm::behind(kind, proxy.port, &whole(), &tables(kind, 20));
     if batch_table {
         firm.change_policy("[system.shop]\n", "[system.shop]\nbatch-table = true\n");
         create_batch_table(&firm);
@@ -123,12 +103,12 @@ fn a_lost_answer_of_a_server_that_stays_away_is_settled_by_the_next_run(kind: Ki
 fn what_is_in_flight_on_a_system_is_settled_before_its_next_rule(kind: Kind) {
     let proxy = Proxy::before(kind.shared().port);
     // Rules run in the order of their names: `old` first.
-    let other = RULE.replace("rule.old", "rule.older").replace("keep = \"2 years\"", "keep = \"3 years\"");
+    let other = whole().replace("rule.old", "rule.older").replace("keep = \"2 years\"", "keep = \"3 years\"");
     let other = other.replace("table = \"customers\"", "table = \"suppliers\"");
     let other = other.replace("children = [{ table = \"orders\", on = \"customer_id\" }]\n", "");
     let moment = by_kind(kind, "datetime", "timestamp");
-    let schema = format!("{} create table suppliers (id int primary key, last_login {moment});", schema(kind));
-    let firm = Firm::behind(kind, proxy.port, &format!("{RULE}{other}"), &schema).approved();
+    let schema = format!("{} create table suppliers (id int primary key, last_login {moment});", tables(kind, 20));
+    let firm = Firm::behind(kind, proxy.port, &format!("{}{other}", whole()), &schema).approved();
     proxy.cut(Cut::BeforeCommit, false);
     proxy.refuse_then(1);
     let said = firm.bewaard(&["run", "--json"]).ends(69);
@@ -154,7 +134,7 @@ fn a_server_that_is_away_ends_the_run_and_the_ledger_knows_nothing(kind: Kind) {
 fn a_server_that_was_killed_is_told_and_what_was_in_flight_is_settled_later(kind: Kind) {
     // A server of its own, for it dies.
     let server: &'static Server = Box::leak(Box::new(Server::start(kind)));
-    let firm = Firm::on(server, RULE, &schema(kind)).approved();
+    let firm = Firm::on(server, &whole(), &tables(kind, 20)).approved();
     let run = firm.paused_at("before-commit");
     server.kill();
     let said = run.go_on().ends(69);

@@ -12,6 +12,8 @@ mod paused;
 #[path = "../support/random.rs"]
 mod random;
 #[path = "../support/settled.rs"]
+#[expect(clippy::allow_attributes, reason = "what one test program leaves unused another uses")]
+#[allow(dead_code, reason = "each test program uses its own part")]
 mod settled;
 #[path = "../support/mod.rs"]
 mod support;

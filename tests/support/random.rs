@@ -7,23 +7,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::settled::{Expected, Firmlike, all_is_settled, nothing_is_claimed};
+use crate::settled::{Expected, Firmlike, all_is_settled, nothing_is_claimed, rule};
 use crate::sweep::{Dice, by_tier};
 
 /// Records that one run may take.
 const PER_RUN: u64 = 20;
 
 /// A rule whose runs are short, so that there are many.
-pub(crate) const RULE: &str = r#"[rule.old]
-system = "shop"
-records.table = "customers"
-since.column = "last_login"
-keep = "2 years"
-because = "test"
-children = [{ table = "orders", on = "customer_id" }]
-then.delete = true
-limits = { share = "100 %", first-bite = 0, per-run = 20 }
-"#;
+pub(crate) fn short_runs() -> String {
+    rule(&format!("limits = {{ share = \"100 %\", first-bite = 0, per-run = {PER_RUN} }}"))
+}
 
 /// How often it is killed.
 fn kills() -> u64 {

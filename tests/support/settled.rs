@@ -9,6 +9,35 @@ use bewaard::state::keys::{KeyId, KeyRing};
 
 use crate::bench::Bench;
 
+/// The rule of these firms: customers go with their orders; `more` is what else it says.
+pub(crate) fn rule(more: &str) -> String {
+    format!(
+        r#"[rule.old]
+system = "shop"
+records.table = "customers"
+since.column = "last_login"
+keep = "2 years"
+because = "test"
+children = [{{ table = "orders", on = "customer_id" }}]
+then.delete = true
+{more}
+"#
+    )
+}
+
+/// Their tables on SQLite: customers with an order each; those with an even key are due.
+pub(crate) fn tables(customers: i64) -> String {
+    format!(
+        "create table customers (id integer primary key, last_login text);
+         create table orders (id integer primary key, customer_id integer references customers(id));
+         create index orders_customer on orders(customer_id);
+         create index customers_login on customers(last_login);
+         with recursive n(i) as (select 1 union all select i + 1 from n where i < {customers})
+         insert into customers select i, case when i % 2 = 0 then '2019-05-06' else '2026-10-01' end from n;
+         insert into orders select id, id from customers;"
+    )
+}
+
 /// A firm whose log is held against its database.
 pub(crate) trait Firmlike {
     /// Its policy, state and log.

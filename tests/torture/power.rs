@@ -4,36 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::bench::Bench;
 use crate::disk::{Disk, Files, Left, lay_out};
-use crate::settled::{Expected, all_is_settled, nothing_is_claimed};
+use crate::settled::{Expected, all_is_settled, nothing_is_claimed, rule, tables};
 use crate::trace::{Act, missing, traced};
-
-const RULE: &str = r#"[rule.old]
-system = "shop"
-records.table = "customers"
-since.column = "last_login"
-keep = "2 years"
-because = "test"
-children = [{ table = "orders", on = "customer_id" }]
-then.delete = true
-limits.share = "100 %"
-"#;
 
 /// Twenty are due: the first bite and one more batch.
 const CUSTOMERS: i64 = 40;
 
 fn bench() -> Bench {
-    Bench::new(
-        RULE,
-        &format!(
-            "create table customers (id integer primary key, last_login text);
-             create table orders (id integer primary key, customer_id integer references customers(id));
-             create index orders_customer on orders(customer_id);
-             create index customers_login on customers(last_login);
-             with recursive n(i) as (select 1 union all select i + 1 from n where i < {CUSTOMERS})
-             insert into customers select i, case when i % 2 = 0 then '2019-05-06' else '2026-10-01' end from n;
-             insert into orders select id, id from customers;"
-        ),
-    )
+    Bench::new(&rule("limits.share = \"100 %\""), &tables(CUSTOMERS))
 }
 
 /// How many different states of the disk are tried for each command and kind of cut.

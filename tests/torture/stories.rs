@@ -7,37 +7,17 @@ use std::process::Command;
 use chrono::Datelike;
 
 use crate::bench::{Bench, said};
-use crate::settled::{Expected, all_is_settled, nothing_is_claimed};
+use crate::settled::{Expected, all_is_settled, nothing_is_claimed, rule, tables};
 use crate::sweep::{kills, passed};
 
 /// Twelve are due.
 const CUSTOMERS: i64 = 24;
 
-const RULE: &str = r#"[rule.old]
-system = "shop"
-records.table = "customers"
-since.column = "last_login"
-keep = "2 years"
-because = "test"
-undo = "1 day"
-children = [{ table = "orders", on = "customer_id" }]
-then.delete = true
-limits = { share = "100 %", first-bite = 2 }
-"#;
-
 const TABLES: [&str; 2] = ["customers", "orders"];
 
 fn firm() -> Bench {
-    let schema = format!(
-        "create table customers (id integer primary key, last_login text);
-         create table orders (id integer primary key, customer_id integer references customers(id));
-         create index orders_customer on orders(customer_id);
-         create index customers_login on customers(last_login);
-         with recursive n(i) as (select 1 union all select i + 1 from n where i < {CUSTOMERS})
-         insert into customers select i, case when i % 2 = 0 then '2019-05-06' else '2026-10-01' end from n;
-         insert into orders select id, id from customers;"
-    );
-    let bench = Bench::new(RULE, &schema);
+    let more = "undo = \"1 day\"\nlimits = { share = \"100 %\", first-bite = 2 }";
+    let bench = Bench::new(&rule(more), &tables(CUSTOMERS));
     std::fs::create_dir(bench.file("elsewhere")).unwrap();
     bench.change_policy("path = \"log\"\n", "path = \"log\"\noutside = [\"elsewhere/head\"]\n");
     bench
