@@ -118,7 +118,6 @@ impl Engine {
         let halfway = halfway(loaded)?;
         let why = halfway.as_ref().map_or(why, |halfway| halfway.why);
         let known = last_known(loaded, halfway.as_ref().map_or(&loaded.settings.log, |halfway| &halfway.aside));
-        let mut lost = Vec::new();
         let old_keys = match KeyRing::open(&keys_folder(&state), loaded.settings.wrap.as_ref()) {
             Err(KeyFault::Missing(_)) if why == Why::LostHead && !keys_folder(&state).join("current.json").exists() => {
                 None
@@ -127,9 +126,10 @@ impl Engine {
         };
         let by_key =
             || old_keys.as_ref().and_then(|keys| keys.signer().ok()).map(|key| key.verifier().name().to_string());
-        if let (Why::LostHead, Some(keys)) = (why, &old_keys) {
-            lost = closed_windows(keys, &known.view, now.date_naive())?;
-        }
+        let lost = match (why, &old_keys) {
+            (Why::LostHead, Some(keys)) => closed_windows(keys, &known.view, now.date_naive())?,
+            _ => Vec::new(),
+        };
         let before = known.origin.clone().or_else(by_key).unwrap_or_default();
         let holds = carried_holds(&known, old_keys.as_ref(), without_holds)?;
         let seen = outside::read(&loaded.settings.outside);

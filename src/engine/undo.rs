@@ -127,8 +127,9 @@ impl Engine {
         let stopped = self.undo_claimed(connector.as_ref(), wish, batches, &taken, one.as_ref(), &mut done).await;
         let released = connector.release().await;
         // Also where it stopped half-way.
-        self.tell_undone(&rule, &done.tally, damaged, one.is_none() && matches!(stopped, Ok(None)))?;
+        let told = self.tell_undone(&rule, &done.tally, damaged, one.is_none() && matches!(stopped, Ok(None)));
         let failure = stopped?;
+        told?;
         released?;
         let Progress { tally, left, holds } = done;
         Ok(UndoReport { rule: rule.id, window, tally, left, damaged, holds, failure })

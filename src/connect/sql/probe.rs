@@ -4,7 +4,7 @@ use super::catalogue::{Column, ForeignKey, OnDelete, Table, TypeClass};
 use super::connector::SqlConnector;
 use super::copies;
 use super::predicate::null_traps;
-use super::relate::{Link, Node, NodeAction, covers, is_named};
+use super::relate::{Link, Node, NodeAction, covers, named};
 use super::resolve::{self, BIG, Faults, Resolved, part_path, since_path};
 use super::schema::facts;
 use super::tables::{self, Tables};
@@ -140,11 +140,12 @@ impl Check<'_> {
                 key.columns.join(", "),
                 node.table.name.name
             );
-            if is_named(&self.resolved.nodes, place, key) {
+            if let Some(child) = named(&self.resolved.nodes, place, key) {
                 let text = format!("{text}, though they are children: not all of them go or are cleared before it");
                 let remedy = "let the child take all rows (no `where`) and delete or clear them, or give the foreign key \
                               another ON DELETE";
-                self.faults.fault(code, &self.at("children"), text, remedy);
+                let at = if child.filter.is_some() { "where" } else { "then" };
+                self.faults.fault(code, &format!("{}.{at}", child.at), text, remedy);
                 continue;
             }
             let at = self.unnamed(node);

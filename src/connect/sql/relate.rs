@@ -402,7 +402,7 @@ impl Tree<'_> {
 
     fn follow_one(&mut self, place: usize, key: &ForeignKey) {
         let Some(above) = self.nodes.get(place).map(|node| node.table.clone()) else { return };
-        if is_named(&self.nodes, place, key) {
+        if named(&self.nodes, place, key).is_some() {
             return;
         }
         let at = self.followed();
@@ -443,10 +443,11 @@ impl Tree<'_> {
     }
 }
 
-/// Whether a child of this node speaks of the rows of this foreign key, of all or of some.
-pub(super) fn is_named(nodes: &[Node], place: usize, key: &ForeignKey) -> bool {
-    let loops = nodes.get(place).into_iter().flat_map(|node| &node.loops);
-    children_by(nodes, place, key).next().is_some() || loops.into_iter().any(|link| is_by(link, key))
+/// The child of this node that speaks of the rows of this foreign key, of all or of some.
+pub(super) fn named<'n>(nodes: &'n [Node], place: usize, key: &'n ForeignKey) -> Option<&'n Link> {
+    let mut loops = nodes.get(place).into_iter().flat_map(|node| &node.loops);
+    let child = children_by(nodes, place, key).find_map(|node| node.link.as_ref());
+    child.or_else(|| loops.find(|link| is_by(link, key)))
 }
 
 /// Whether the children of this node leave nothing for this foreign key to do: all of its rows go, or no longer refer,
