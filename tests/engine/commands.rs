@@ -3,28 +3,10 @@
 use std::process::{Command, Stdio};
 
 use crate::bench::{Bench, said};
-
-const RULE: &str = r#"[rule.old]
-system = "shop"
-records.table = "customers"
-person.email = "email"
-since.column = "last_login"
-keep = "2 years"
-because = "test"
-then.delete = true
-limits.share = "100 %"
-"#;
-
-/// 40 customers; those with an even id are old.
-const SCHEMA: &str = "
-create table customers (id integer primary key, email text, last_login text);
-create index customers_login on customers(last_login);
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 40)
-insert into customers select i, 'k' || i || '@canary.example', case when i % 2 = 0 then '2019-05-06' else '2026-10-01' end from n;
-";
+use crate::customers::{RULE, customers};
 
 fn bench() -> Bench {
-    Bench::new(RULE, SCHEMA)
+    Bench::new(RULE, &customers(40))
 }
 
 fn plan_id(bench: &Bench) -> String {
@@ -419,8 +401,7 @@ fn a_declared_controller_signs_and_nobody_else() {
 
 #[test]
 fn a_damaged_view_cache_changes_nothing() {
-    let schema = SCHEMA.replace("i < 40", "i < 6000");
-    let bench = Bench::new(RULE, &schema);
+    let bench = Bench::new(RULE, &customers(6_000));
     bench.approve_all();
     bench.bewaard(&["run"]).ends(0);
     let cache = bench.file("state").join("view.cache");

@@ -8,39 +8,22 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, Said, said};
+use crate::customers::{RULE, customers};
 
 /// The user `nobody` of Debian.
 const NOBODY: u32 = 65_534;
 
-const RULE: &str = r#"[rule.old]
-system = "shop"
-records.table = "customers"
-person.email = "email"
-since.column = "last_login"
-keep = "2 years"
-because = "test"
-then.delete = true
-limits = { share = "100 %", first-bite = 0 }
-"#;
-
-/// Customers; those with an even id are old.
-fn schema(customers: u64) -> String {
-    format!(
-        "create table customers (id integer primary key, email text, last_login text);
-         create index customers_login on customers(last_login);
-         with recursive n(i) as (select 1 union all select i + 1 from n where i < {customers})
-         insert into customers select i, 'k' || i || '@canary.example',
-           case when i % 2 = 0 then '2019-05-06' else '2026-10-01' end from n;"
-    )
+fn rule() -> String {
+    RULE.replace("limits.share = \"100 %\"", "limits = { share = \"100 %\", first-bite = 0 }")
 }
 
 fn bench() -> Bench {
-    Bench::new(RULE, &schema(40))
+    Bench::new(&rule(), &customers(40))
 }
 
 /// 1,400 customers are due: three batches.
 fn big() -> Bench {
-    Bench::new(RULE, &schema(2_800))
+    Bench::new(&rule(), &customers(2_800))
 }
 
 fn old_left(bench: &Bench) -> u64 {
@@ -236,7 +219,7 @@ fn a_closed_pipe_is_a_quiet_end_and_work_is_still_done() {
         assert!(!said.err.contains("pipe"), "{args:?}: {}", said.err);
     }
     let policy = std::fs::read_to_string(bench.file("bewaard.toml")).unwrap();
-    bench.write("bewaard.toml", &format!("{policy}\n{}", RULE.replace("[rule.old]", "[rule.twin]")));
+    bench.write("bewaard.toml", &format!("{policy}\n{}", rule().replace("[rule.old]", "[rule.twin]")));
     bench.plan_and_approve();
     unread(&bench, &["run"]).ends(0);
     assert_eq!(old_left(&bench), 0);
@@ -276,7 +259,7 @@ fn ten_thousand_rules_are_read_in_seconds() {
     let bench = bench();
     let mut policy = std::fs::read_to_string(bench.file("bewaard.toml")).unwrap();
     for n in 0..10_000 {
-        let rule = RULE.replace("[rule.old]", &format!("[rule.r{n}]"));
+        let rule = rule().replace("[rule.old]", &format!("[rule.r{n}]"));
         write!(policy, "{}", rule.replace("since.column", &format!("records.where = \"id = {n}\"\nsince.column")))
             .unwrap();
     }

@@ -6,35 +6,17 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::bench::{Bench, Said, said};
-
-const RULE: &str = r#"[rule.old]
-system = "shop"
-records.table = "customers"
-person.email = "email"
-since.column = "last_login"
-keep = "2 years"
-because = "test"
-then.delete = true
-limits.share = "100 %"
-"#;
-
-/// 40 customers; those with an even id are old.
-const SCHEMA: &str = "
-create table customers (id integer primary key, email text, last_login text);
-create index customers_login on customers(last_login);
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 40)
-insert into customers select i, 'k' || i || '@canary.example', case when i % 2 = 0 then '2019-05-06' else '2026-10-01' end from n;
-";
+use crate::customers::{RULE, customers};
 
 fn approved() -> Bench {
-    let bench = Bench::new(RULE, SCHEMA);
+    let bench = Bench::new(RULE, &customers(40));
     bench.approve_all();
     bench
 }
 
 /// A bench whose newest head also lies on another path.
 fn with_outside() -> Bench {
-    let bench = Bench::new(RULE, SCHEMA);
+    let bench = Bench::new(RULE, &customers(40));
     fs::create_dir(bench.file("elsewhere")).unwrap();
     bench.change_policy("path = \"log\"", "path = \"log\"\noutside = [\"elsewhere/head\"]");
     bench.approve_all();
@@ -275,7 +257,7 @@ fn each_damage_has_its_word_and_a_successor_log_goes_on() {
         ("the state folder is missing", "B430", &|bench| remove(bench, "state")),
     ];
     for (what, code, damage) in cases {
-        let bench = Bench::new(RULE, SCHEMA);
+        let bench = Bench::new(RULE, &customers(40));
         bench.bewaard(&["init", "--write"]).ends(0);
         copy(&bench, "log", "log.yesterday");
         bench.plan_and_approve();

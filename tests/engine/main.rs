@@ -16,6 +16,7 @@ mod absence;
 mod blast;
 mod commands;
 mod crash;
+mod customers;
 mod demo;
 mod forged;
 mod hostile;

@@ -3,29 +3,12 @@
 use std::time::Instant;
 
 use crate::bench::Bench;
+use crate::customers::{RULE, customers_where};
 use crate::paused::pause;
 
-const RULE: &str = r#"[rule.old]
-system = "shop"
-records.table = "customers"
-person.email = "email"
-since.column = "last_login"
-keep = "2 years"
-because = "test"
-then.delete = true
-limits.share = "100 %"
-"#;
-
-/// 2,000 customers that are due: a bite and then four batches.
-const SCHEMA: &str = "
-create table customers (id integer primary key, email text, last_login text);
-create index customers_login on customers(last_login);
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000)
-insert into customers select i, 'k' || i || '@canary.example', '2019-05-06' from n;
-";
-
 fn approved() -> Bench {
-    let bench = Bench::new(RULE, SCHEMA);
+    // All are due: a bite and then four batches.
+    let bench = Bench::new(RULE, &customers_where(2_000, "true"));
     bench.approve_all();
     bench
 }
