@@ -120,7 +120,7 @@ codes! {
     FK_BLOCKS = "B209", "a foreign key blocks the erasing",
         "Rows of another table refer to the records, and the database refuses to leave them behind. Name that table in `children` with what becomes of its rows, or let bewaard follow every foreign key.";
     FK_CASCADES = "B210", "a foreign key takes other rows along",
-        "With the records the database would silently delete or change rows of a table that the rule does not name: nobody would see it in the plan, and no log would tell. Name the table in `children`.";
+        "With the records the database would silently delete or change rows of a table that the rule does not name: nobody would see it in the plan, and no log would tell. `bewaard plan` counts them and goes no further. Name the table in `children`.";
     UNIQUE_CONFLICT = "B211", "a unique column can't get one fixed value",
         "The same text in two records breaks the unique index, so the second record could never be anonymised. A template with {key} or a pseudonym gives each record its own.";
     NULL_CONFLICT = "B212", "the column may not be NULL",

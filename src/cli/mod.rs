@@ -139,6 +139,7 @@ impl From<crate::engine::EngineError> for Failure {
             E::Log(_) | E::Read(_) | E::Key(_) | E::Time(_) | E::Holds(_) | E::Doubt(_) => exit::UNSAFE,
             E::Busy(_) | E::BusyElsewhere(_) | E::StillRuns(_) => exit::BUSY,
             E::Refused(_) | E::HoldsLost(_) | E::Paused => exit::WAITS,
+            E::Unfit(_) => exit::CONFIG,
             E::NoSuch(_) => exit::USAGE,
             E::Stopped => exit::DONE,
             E::Connect(_)

@@ -13,6 +13,7 @@ use crate::domain::id::RuleId;
 use crate::domain::rule::Rule;
 use crate::engine::explain::Explanation;
 use crate::engine::plan::{PlanWish, Planned};
+use crate::engine::unfit::{Unfit, Unseen};
 use crate::engine::{Engine, EngineError};
 use crate::report::json::{PlanJson, SCHEMA};
 use crate::report::{text, words};
@@ -51,14 +52,19 @@ pub(super) fn run(config: &Path, wish: &Plan, out: Out) -> Ended {
         super::run::tell_waiting(&engine.escalate(crate::now::now())?, out)?;
         let (mut planned, mut failures, mut code) = (Vec::new(), Vec::new(), exit::DONE);
         let moment = engine.moment(crate::now::now());
-        let how = PlanWish { at: wish.at, sample: wish.sample.unwrap_or(0), look: wish.sample.is_some() };
+        let how =
+            PlanWish { at: wish.at, sample: wish.sample.unwrap_or(0), look: wish.sample.is_some(), count_unseen: true };
         for rule in &rules {
             match engine.plan(rule, moment, how, &watcher).await {
                 Ok(plan) => planned.push((rule.clone(), plan)),
                 Err(EngineError::Stopped) => break,
                 Err(error) => {
                     code = exit::worst(code, plan_code(&error));
-                    failures.push((rule.id.clone(), Failure::from(error)));
+                    let unfit = match &error {
+                        EngineError::Unfit(unfit) => Some((**unfit).clone()),
+                        _ => None,
+                    };
+                    failures.push(NotPlanned { rule: rule.id.clone(), unfit, why: Failure::from(error) });
                 }
             }
             watcher.clear();
@@ -74,11 +80,32 @@ pub(super) fn run(config: &Path, wish: &Plan, out: Out) -> Ended {
     })
 }
 
+/// A rule that could not be planned.
+struct NotPlanned {
+    rule: RuleId,
+    why: Failure,
+    unfit: Option<Unfit>,
+}
+
+impl NotPlanned {
+    fn json(&self) -> serde_json::Value {
+        let codes: Vec<&str> = self.unfit.iter().flat_map(|unfit| &unfit.faults).map(|one| one.code.id).collect();
+        let unseen = match self.unfit.as_ref().and_then(|unfit| unfit.unseen.as_ref()) {
+            Some(Unseen::Rows { due, tables }) => serde_json::json!({ "due": due, "tables": tables }),
+            Some(Unseen::NotCounted(_)) | None => serde_json::Value::Null,
+        };
+        serde_json::json!({
+            "rule": self.rule.as_str(), "error": self.why.text, "because": self.why.causes, "codes": codes,
+            "unseen": unseen,
+        })
+    }
+}
+
 /// `plan` tells whatever it finds and ends with 0; only what kept it from looking is a failure.
 fn plan_code(error: &EngineError) -> u8 {
     match error {
         EngineError::Connect(at) if at.unreachable => exit::UNREACHABLE,
-        EngineError::Refused(_) => exit::CONFIG,
+        EngineError::Refused(_) | EngineError::Unfit(_) => exit::CONFIG,
         EngineError::Log(_) | EngineError::Read(_) | EngineError::Key(_) => exit::UNSAFE,
         _ => exit::FAILED,
     }
@@ -100,14 +127,11 @@ pub(super) fn chosen(engine: &Engine, names: &[String]) -> Result<Vec<Rule>, Fai
     names.iter().map(find).collect()
 }
 
-fn tell(engine: &Engine, planned: &[(Rule, Planned)], failures: &[(RuleId, Failure)], out: Out) -> Result<(), Failure> {
+fn tell(engine: &Engine, planned: &[(Rule, Planned)], failures: &[NotPlanned], out: Out) -> Result<(), Failure> {
     if out.json {
         let plans: Vec<PlanJson> =
             planned.iter().map(|(rule, one)| PlanJson::new(&one.plan, &one.gate, rule.limits.per_run)).collect();
-        let failures: Vec<_> = failures
-            .iter()
-            .map(|(rule, why)| serde_json::json!({ "rule": rule.as_str(), "error": why.text, "because": why.causes }))
-            .collect();
+        let failures: Vec<_> = failures.iter().map(NotPlanned::json).collect();
         out.value(&serde_json::json!({ "schema": SCHEMA, "plans": plans, "failures": failures }))?;
         return Ok(());
     }
@@ -118,7 +142,7 @@ fn tell(engine: &Engine, planned: &[(Rule, Planned)], failures: &[(RuleId, Failu
         }
         out.line("")?;
     }
-    for (rule, why) in failures {
+    for NotPlanned { rule, why, .. } in failures {
         out.remark(format!("bewaard: rule `{rule}` could not be planned: {}", why.words()))?;
     }
     if let Some(doubt) = engine.time_doubt() {

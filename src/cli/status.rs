@@ -1,5 +1,6 @@
 //! `bewaard status`: the due ledger, with its headline first.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::args::Status;
@@ -8,13 +9,15 @@ use super::runtime::block_on;
 use super::{Ended, Failure, exit, load};
 use crate::codes;
 use crate::domain::gate::Limit;
-use crate::domain::id::{BatchId, RuleId};
+use crate::domain::id::{BatchId, RuleId, SystemId};
+use crate::domain::trace::{Dies, Traces};
 use crate::engine::Engine;
 use crate::engine::approve::short;
 use crate::engine::doubt::Doubt;
 use crate::engine::ledger::{Headline, Ledger, Standing};
 use crate::report::json::{Kept, SCHEMA};
 use crate::report::text::{LedgerRow, ledger, records};
+use crate::report::traces;
 use crate::report::words::{count, number};
 
 pub(super) fn run(config: &Path, wish: &Status, out: Out) -> Ended {
@@ -94,6 +97,7 @@ fn state(one: &Standing) -> String {
     match (&one.read, &one.frozen, one.approved) {
         (Err(_), _, _) => "not read".into(),
         (Ok(_), Some(code), _) => format!("FROZEN ({code})"),
+        (Ok(_), None, _) if !one.misfit.is_empty() => format!("DOES NOT FIT ({})", misfit_codes(one).join(", ")),
         (Ok(_), None, true) if one.observes => "observes".into(),
         (Ok(_), None, true) if !one.raised.is_empty() => format!("limit raised ({})", one.raised.join(", ")),
         (Ok(_), None, true) if !one.over.is_empty() => format!("over its limit ({})", limit_words(&one.over)),
@@ -103,6 +107,13 @@ fn state(one: &Standing) -> String {
             None => "not approved".into(),
         },
     }
+}
+
+/// The codes of what keeps a rule from running on its system.
+fn misfit_codes(one: &Standing) -> Vec<&'static str> {
+    let mut codes: Vec<&str> = one.misfit.iter().map(|fault| fault.code.id).collect();
+    codes.dedup();
+    codes
 }
 
 fn limit_words(limits: &[Limit]) -> String {
@@ -137,6 +148,9 @@ fn tell(found: &Ledger, headline: &Headline, out: Out) -> Result<(), Failure> {
     if holds > 0 {
         out.line(format!("{}; {late} past their review date", count(holds, "hold", "holds")))?;
     }
+    for (system, kept) in &found.traces {
+        out.line(format!("{system}: {}", traces::still(kept, found.today)))?;
+    }
     for (code, n) in &found.findings {
         out.line(format!("{} {code}: `bewaard explain {code}`", count(*n, "open finding", "open findings")))?;
     }
@@ -170,7 +184,7 @@ fn status_json(engine: &Engine, found: &Ledger, headline: &Headline) -> serde_js
                 "of": survey.map(|survey| survey.of),
                 "oldest_days": survey.and_then(|survey| survey.oldest_days(found.today)),
                 "kept": survey.map(|survey| Kept::from(&survey.kept)),
-                "purged": one.purged, "approved": one.approved, "frozen": one.frozen, "raised": one.raised,
+                "misfit": misfit_codes(one), "purged": one.purged, "approved": one.approved, "frozen": one.frozen, "raised": one.raised,
                 "mode": if one.observes { "observe" } else { "enforce" },
                 "over": one.over.iter().map(|limit| limit.word()).collect::<Vec<_>>(),
                 "waiting": one.waiting.map(|(plan, since)| serde_json::json!({
@@ -192,8 +206,21 @@ fn status_json(engine: &Engine, found: &Ledger, headline: &Headline) -> serde_js
         "schema": SCHEMA, "headline": sentence(headline), "state": headline_word(headline), "oldest_days": days,
         "day": found.today.to_string(), "rules": rules, "paused": found.paused,
         "holds": found.holds.0, "holds_past_review": found.holds.1, "findings": found.findings,
-        "windows": windows,
+        "windows": windows, "traces": found.traces.iter().map(traces_json).collect::<Vec<_>>(),
         "unsettled": found.unsettled.iter().map(BatchId::as_str).collect::<Vec<_>>(), "log": engine.loaded.settings.log,
+    })
+}
+
+fn traces_json((system, kept): (&SystemId, &Traces)) -> serde_json::Value {
+    let dies = |dies: &Dies| match dies {
+        Dies::On(day) => day.to_string(),
+        Dies::Unknown => "unknown".into(),
+        Dies::Never => "never".into(),
+    };
+    let kinds: BTreeMap<&str, String> = kept.dies.iter().map(|(kind, at)| (kind.word(), dies(at))).collect();
+    serde_json::json!({
+        "system": system.as_str(), "last_purge": kept.last_purge, "asked": kept.asked,
+        "last": kept.dies.values().max().map(dies), "dies": kinds,
     })
 }
 
@@ -236,6 +263,14 @@ fn reasons(found: &Ledger, one: &Standing, started: bool) -> (String, Vec<String
             commands.extend(settle);
             commands.push(format!("bewaard resume {name} --reason \"...\""));
             (format!("it is frozen: {code}"), commands)
+        }
+        (_, _, Ok(_), None) if !one.misfit.is_empty() => {
+            let faults: Vec<String> =
+                one.misfit.iter().map(|fault| format!("{} ({})", fault.text, fault.code.id)).collect();
+            (
+                format!("it does not fit its system: {}", faults.join("; ")),
+                vec!["bewaard check".into(), format!("bewaard plan {name}")],
+            )
         }
         (_, _, Ok(survey), None) if !one.approved => {
             let mut commands = vec![format!("bewaard plan {name}")];

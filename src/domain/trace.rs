@@ -1,5 +1,8 @@
 //! Traces that a system itself keeps of what is erased from it (logs, copies, pages not written over), and until when.
 
+use std::collections::BTreeMap;
+
+use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Until when a trace of an erasure lives.
@@ -11,6 +14,71 @@ pub enum Until {
     Unknown,
     /// Nothing ends it.
     Never,
+}
+
+/// When the last trace of what was purged dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dies {
+    /// On this day.
+    On(NaiveDate),
+    /// Nobody can say from here.
+    Unknown,
+    /// Nothing ends it.
+    Never,
+}
+
+impl Until {
+    /// When a trace dies of what was purged on this day.
+    pub fn after(self, purged: NaiveDate) -> Dies {
+        match self {
+            // Beyond the end of the calendar is never.
+            Self::Days(days) => purged.checked_add_days(Days::new(days)).map_or(Dies::Never, Dies::On),
+            Self::Unknown => Dies::Unknown,
+            Self::Never => Dies::Never,
+        }
+    }
+}
+
+/// What a system still keeps of all that was purged there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traces {
+    /// The day of the last purge.
+    pub last_purge: Option<NaiveDate>,
+    /// Whether the system ever told what it keeps.
+    pub asked: bool,
+    /// When the last trace of each kind dies.
+    pub dies: BTreeMap<TraceKind, Dies>,
+}
+
+impl Traces {
+    /// Takes in what was purged on a day, and what the system said then of its traces, where it could be asked.
+    ///
+    /// A kind that is named again lives as long as the settings of today let it. One that is named no more keeps its day:
+    /// a log that was switched off still has what was written.
+    pub fn note(&mut self, day: NaiveDate, purged: u64, told: Option<&BTreeMap<TraceKind, Until>>) {
+        if purged > 0 {
+            self.last_purge = self.last_purge.max(Some(day));
+        }
+        let (Some(last), Some(told)) = (self.last_purge, told) else { return };
+        self.asked = true;
+        self.dies.retain(|_, dies| *dies >= Dies::On(day));
+        for (kind, until) in told {
+            let new = until.after(last);
+            let dies = self.dies.entry(*kind).or_insert(new);
+            *dies = if purged > 0 { new.max(*dies) } else { new };
+        }
+    }
+
+    /// Both together.
+    pub fn merge(&mut self, other: &Self) {
+        self.last_purge = self.last_purge.max(other.last_purge);
+        self.asked |= other.asked;
+        for (kind, dies) in &other.dies {
+            let own = self.dies.entry(*kind).or_insert(*dies);
+            *own = *dies.max(own);
+        }
+    }
 }
 
 /// As it is written: a number of days, `"unknown"` or `"never"`.
@@ -50,7 +118,8 @@ impl<'de> Deserialize<'de> for Until {
 }
 
 /// A kind of trace. Its word is stable: it stands in the log and in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TraceKind {
     /// MariaDB and MySQL: the binary log has the old rows.
     BinaryLog,
@@ -124,6 +193,39 @@ mod tests {
             assert_eq!(serde_json::from_str::<Until>(text).unwrap(), until);
         }
         assert!(serde_json::from_str::<Until>("\"soon\"").is_err());
+    }
+
+    #[test]
+    fn a_kind_is_written_by_its_word() {
+        for kind in [TraceKind::BinaryLog, TraceKind::WalArchive, TraceKind::StatementStatistics, TraceKind::Undo] {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.word());
+        }
+    }
+
+    #[test]
+    fn traces_live_by_the_settings_of_today_and_what_was_written_stays_written() {
+        let day = |n| NaiveDate::from_ymd_opt(2026, 11, n).unwrap();
+        let told = |kinds: &[(TraceKind, Until)]| kinds.iter().copied().collect::<BTreeMap<_, _>>();
+        let mut traces = Traces::default();
+        traces.note(day(1), 0, Some(&told(&[(TraceKind::BinaryLog, Until::Never)])));
+        assert_eq!(traces, Traces::default(), "nothing was purged yet");
+        traces.note(day(1), 5, None);
+        assert!(!traces.asked && traces.last_purge == Some(day(1)));
+
+        traces.note(
+            day(2),
+            5,
+            Some(&told(&[(TraceKind::BinaryLog, Until::Days(10)), (TraceKind::GeneralLog, Until::Never)])),
+        );
+        let both = BTreeMap::from([(TraceKind::BinaryLog, Dies::On(day(12))), (TraceKind::GeneralLog, Dies::Never)]);
+        assert_eq!(traces.dies, both);
+        traces.note(day(3), 0, Some(&told(&[(TraceKind::BinaryLog, Until::Days(20))])));
+        assert_eq!(traces.dies[&TraceKind::BinaryLog], Dies::On(day(22)), "kept longer since");
+        assert_eq!(traces.dies[&TraceKind::GeneralLog], Dies::Never, "switched off, and still there");
+        traces.note(day(4), 1, Some(&told(&[(TraceKind::BinaryLog, Until::Days(1))])));
+        assert_eq!(traces.dies[&TraceKind::BinaryLog], Dies::On(day(22)), "what went before may live longer");
+        traces.note(day(23), 0, Some(&told(&[])));
+        assert!(!traces.dies.contains_key(&TraceKind::BinaryLog), "its day is over");
     }
 
     #[test]

@@ -8,11 +8,13 @@ use super::survey::{Silent, walk};
 use super::view::WindowFact;
 use super::{Engine, EngineError};
 use crate::codes;
-use crate::domain::decide::KeepReason;
+use crate::connect::{Finding, Severity};
+use crate::domain::decide::{KeepReason, Moment};
 use crate::domain::gate::{Limit, over_limits};
 use crate::domain::id::{BatchId, PlanId, RuleId, RunId, SystemId};
 use crate::domain::plan::Survey;
 use crate::domain::rule::{Mode, Rule};
+use crate::domain::trace::Traces;
 use crate::report::words::count;
 
 fn owned<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
@@ -26,6 +28,8 @@ pub struct Standing {
     pub rule: RuleId,
     /// Its system.
     pub system: SystemId,
+    /// What keeps it from running: faults that its system shows.
+    pub misfit: Vec<Finding>,
     /// What was counted just now; `Err` says why the system could not be read.
     pub read: Result<Survey, String>,
     /// What the log last knew.
@@ -71,6 +75,8 @@ pub struct Ledger {
     pub left: Vec<(RuleId, String)>,
     /// Batches that only a person can settle.
     pub unsettled: BTreeSet<BatchId>,
+    /// What each system still keeps of what was purged there.
+    pub traces: BTreeMap<SystemId, Traces>,
     /// Runs that can be undone: what they took is in quarantine and not gone.
     pub windows: BTreeMap<RunId, WindowFact>,
 }
@@ -108,8 +114,11 @@ impl Engine {
         let rules: Vec<Rule> = self.loaded.policy.rules.values().cloned().collect();
         let mut standings = Vec::with_capacity(rules.len());
         for rule in &rules {
-            let read = self.read_rule(rule, moment).await;
-            standings.push(self.standing(rule, read)?);
+            let (read, misfit) = match self.read_rule(rule, moment).await {
+                Ok((survey, misfit)) => (Ok(survey), misfit),
+                Err(why) => (Err(why), Vec::new()),
+            };
+            standings.push(self.standing(rule, read, misfit)?);
         }
         let overdue_reviews = self.holds.iter().filter(|hold| hold.review < moment.today).count() as u64;
         let mut findings = BTreeMap::new();
@@ -126,6 +135,7 @@ impl Engine {
             controller: self.loaded.policy.has_controller(),
             left: self.left_behind(),
             unsettled: self.unsettled(),
+            traces: self.traces(),
             windows: self.view.windows.iter().filter(|(_, window)| window.kept > 0).map(owned).collect(),
         })
     }
@@ -143,13 +153,34 @@ impl Engine {
         open.chain(self.view.findings.iter().filter(waits).filter_map(|finding| finding.batch.clone())).collect()
     }
 
-    async fn read_rule(&mut self, rule: &Rule, moment: crate::domain::decide::Moment) -> Result<Survey, String> {
-        let connector = self.system(&rule.system).map_err(|error| error.to_string())?;
-        let walked = walk(connector.as_ref(), rule, moment, &self.holds, &Silent, &mut |_, _| Ok(())).await;
-        walked.map(|walked| walked.survey).map_err(|error| error.to_string())
+    /// What each system still keeps, over all rules that ever purged there.
+    fn traces(&self) -> BTreeMap<SystemId, Traces> {
+        let of_system = |(system, rules): (&SystemId, &BTreeMap<RuleId, Traces>)| {
+            let mut all = Traces::default();
+            for one in rules.values() {
+                all.merge(one);
+            }
+            all.last_purge.is_some().then(|| (system.clone(), all))
+        };
+        self.view.traces.iter().filter_map(of_system).collect()
     }
 
-    fn standing(&self, rule: &Rule, read: Result<Survey, String>) -> Result<Standing, EngineError> {
+    /// What is due, and what keeps the rule from running on its system as it is.
+    async fn read_rule(&mut self, rule: &Rule, moment: Moment) -> Result<(Survey, Vec<Finding>), String> {
+        let connector = self.system(&rule.system).map_err(|error| error.to_string())?;
+        let probe = connector.probe(rule).await.map_err(|error| error.to_string())?;
+        let walked = walk(connector.as_ref(), rule, moment, &self.holds, &Silent, &mut |_, _| Ok(())).await;
+        let survey = walked.map(|walked| walked.survey).map_err(|error| error.to_string())?;
+        let fault = |one: &Finding| one.severity == Severity::Fault;
+        Ok((survey, probe.findings.into_iter().filter(fault).collect()))
+    }
+
+    fn standing(
+        &self,
+        rule: &Rule,
+        read: Result<Survey, String>,
+        misfit: Vec<Finding>,
+    ) -> Result<Standing, EngineError> {
         let policy_part = super::decision::policy_part(&self.loaded.policy, rule)?;
         let approved = self
             .view
@@ -164,6 +195,7 @@ impl Engine {
         }
         Ok(Standing {
             over,
+            misfit,
             rule: rule.id.clone(),
             system: rule.system.clone(),
             read,
@@ -214,6 +246,9 @@ impl Ledger {
         }
         if let Some(frozen) = self.rules.iter().find(|one| one.frozen.is_some()) {
             return Headline::Stopped(format!("rule `{}` is frozen", frozen.rule));
+        }
+        if let Some(one) = self.rules.iter().find(|one| !one.misfit.is_empty()) {
+            return Headline::Stopped(format!("rule `{}` does not fit system `{}`", one.rule, one.system));
         }
         let surveys = || self.rules.iter().filter_map(|one| one.read.as_ref().ok().map(|survey| (one, survey)));
         let oldest = surveys().filter_map(|(_, survey)| survey.oldest_days(self.today)).max();

@@ -26,6 +26,7 @@ pub mod survey;
 mod time;
 pub mod undo;
 mod undo_recover;
+pub mod unfit;
 pub mod view;
 mod view_cache;
 pub mod waiting;
@@ -55,6 +56,7 @@ use crate::state::inflight::{InFlightError, InFlightFolder};
 use crate::state::keys::{KeyFault, KeyRing, Purpose};
 use crate::state::notes::Notes;
 use crate::state::quarantine::{Quarantine, QuarantineFault};
+use unfit::Unfit;
 use view::View;
 
 /// Everything that a command works with: the policy, the state folder, the log and the systems.
@@ -153,6 +155,9 @@ pub enum EngineError {
     /// What was asked for can't be done, and this is why.
     #[error("{0}")]
     Refused(String),
+    /// A rule does not fit its system.
+    #[error("{0}")]
+    Unfit(Box<Unfit>),
     /// What was named is not there.
     #[error("{0}")]
     NoSuch(String),
@@ -187,6 +192,7 @@ impl EngineError {
             Self::Time(_) => Some(codes::TIME_DOUBT),
             Self::Doubt(doubt) => Some(doubt.code),
             Self::HoldsLost(_) => Some(codes::HOLDS_LOST),
+            Self::Unfit(unfit) => unfit.faults.first().map(|fault| fault.code),
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use super::survey::{DueDays, Progress, mark, walk};
 use super::view::Approval;
 use super::{Engine, EngineError};
 use crate::audit::entry::Body;
-use crate::connect::{Finding, Severity};
+use crate::connect::Finding;
 use crate::domain::decide::{Found, Moment, Verdict};
 use crate::domain::digest::Digest;
 use crate::domain::gate::{Gate, over_limits};
@@ -49,6 +49,8 @@ pub struct PlanWish {
     pub sample: usize,
     /// Never write: a look only.
     pub look: bool,
+    /// Where the system would take rows along that the rule does not name: count them for a person.
+    pub count_unseen: bool,
 }
 
 impl Engine {
@@ -63,14 +65,14 @@ impl Engine {
         let connector = self.system(&rule.system)?;
         let identity = connector.identity().await?;
         let probe = connector.probe(rule).await?;
-        if let Some(fault) = probe.findings.iter().find(|finding| finding.severity == Severity::Fault) {
-            let (code, text, remedy) = (fault.code.id, &fault.text, &fault.remedy);
-            return Err(EngineError::Refused(format!("{text} ({code}): {remedy}")));
+        let at = Moment { today: wish.at.unwrap_or(moment.today), ..moment };
+        let count = wish.count_unseen.then_some(progress);
+        if let Some(unfit) = self.unfit(connector.as_ref(), rule, at, &probe.findings, count).await {
+            return Err(EngineError::Unfit(Box::new(unfit)));
         }
         let schema = schema_part(&identity, &probe.facts);
         let decided = decision(&policy_part(&self.loaded.policy, rule)?, &schema);
 
-        let at = Moment { today: wish.at.unwrap_or(moment.today), ..moment };
         let in_doubt = self.doubt.is_some() || self.time_doubt().is_some();
         let preview = wish.look || wish.at.is_some() || self.log.is_none() || in_doubt;
         let key = self.mac_key(Purpose::Plan)?;

@@ -3,10 +3,12 @@
 //! The first run after a person opened a gate takes a first bite: a few records go alone and are looked for again, and
 //! only then the others go. Records that the system refuses take nothing from the pace of the run.
 
+mod left;
 mod report;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
+use self::left::LeftOver;
 pub use self::report::{RunEnd, RunReport, Started};
 use super::batch::RunContext;
 use super::findings::finding;
@@ -23,7 +25,6 @@ use crate::domain::decide::Moment;
 use crate::domain::digest::Digest;
 use crate::domain::gate::Gate;
 use crate::domain::id::{PlanId, RunId};
-use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::rule::{Mode, Rule};
 use crate::random;
@@ -138,7 +139,7 @@ impl Engine {
         let (plan, gate) = (planned.plan.clone(), planned.gate.clone());
         let Some(mandate) = self.mandate(connector, job, planned).await? else {
             self.record_refusal(rule, &plan, &gate)?;
-            self.record_ledger(rule, &plan, job.purged, plan.survey.due, plan.survey.oldest_due)?;
+            self.record_ledger(connector, job, &plan, LeftOver::of(&plan)).await?;
             self.publish()?;
             // A rule that nobody has approved yet, and that has nothing due, keeps nobody waiting.
             let nothing = plan.survey.due == 0 && matches!(gate, Gate::NeedsApproval { .. });
@@ -152,7 +153,7 @@ impl Engine {
             let over = [codes::RECORDS_REFUSED, codes::WAITING];
             let closed: Vec<Body> = over.iter().filter_map(|code| self.finding_closed(rule, code)).collect();
             self.record(&closed)?;
-            self.record_ledger(rule, &plan, job.purged, 0, None)?;
+            self.record_ledger(connector, job, &plan, LeftOver::default()).await?;
             self.publish()?;
             return Ok(RunReport::idle(&plan, &gate, RunEnd::Done));
         }
@@ -162,7 +163,7 @@ impl Engine {
             (job.started == Started::BySchedule && self.bitten_just_now(rule)).then_some(RunEnd::FirstBite)
         };
         if let Some(how) = idle {
-            self.record_ledger(rule, &plan, job.purged, plan.survey.due, plan.survey.oldest_due)?;
+            self.record_ledger(connector, job, &plan, LeftOver::of(&plan)).await?;
             self.publish()?;
             return Ok(RunReport { left: plan.survey.due, ..RunReport::idle(&plan, &gate, how) });
         }
@@ -264,7 +265,7 @@ impl Engine {
             _ => false,
         };
         if !job.again || progress.stop() {
-            self.record_ledger(rule, plan, job.purged, left.due, left.oldest)?;
+            self.record_ledger(connector, job, plan, left).await?;
         }
         self.publish()?;
         let gate = if walked.back > 0 { self.gate(rule, plan) } else { gate };
@@ -311,27 +312,6 @@ impl Engine {
         self.record(&bodies)
     }
 
-    /// What is still overdue afterwards: counted again, unless everything that was found is settled.
-    async fn left_over(
-        &mut self,
-        connector: &dyn Connector,
-        rule: &Rule,
-        mandate: &Mandate,
-        walked: &Walked,
-    ) -> Result<LeftOver, EngineError> {
-        let final_here =
-            walked.tally.purged() + walked.tally.of(Outcome::AlreadyGone) + walked.tally.of(Outcome::GoneUnexplained);
-        if final_here == mandate.set.len() {
-            return Ok(LeftOver { due: 0, oldest: None });
-        }
-        if walked.failure.is_some() || walked.back > 0 || mandate.bite {
-            // Nobody is asked now: what is left is what is not known to be gone.
-            return Ok(LeftOver { due: mandate.set.len().saturating_sub(final_here), oldest: None });
-        }
-        let again = walk(connector, rule, mandate.moment, &self.holds, &Silent, &mut |_, _| Ok(())).await?;
-        Ok(LeftOver { due: again.survey.due, oldest: again.survey.oldest_due })
-    }
-
     /// A refused plan, or one that waits since a limit was raised, is said once in the log.
     fn record_refusal(&mut self, rule: &Rule, plan: &Plan, gate: &Gate) -> Result<(), EngineError> {
         let (limits, code) = match gate {
@@ -351,32 +331,6 @@ impl Engine {
             frozen: false,
         }])
     }
-
-    fn record_ledger(
-        &mut self,
-        rule: &Rule,
-        plan: &Plan,
-        purged: u64,
-        overdue: u64,
-        oldest: Option<NaiveDate>,
-    ) -> Result<(), EngineError> {
-        self.record(&[Body::Ledger {
-            rule: rule.id.clone(),
-            system: rule.system.clone(),
-            day: plan.cutoff,
-            of: plan.survey.of,
-            found: plan.survey.found,
-            overdue,
-            oldest,
-            kept: plan.survey.kept.clone(),
-            purged,
-        }])
-    }
-}
-
-struct LeftOver {
-    due: u64,
-    oldest: Option<NaiveDate>,
 }
 
 /// How a walk ended.

@@ -15,6 +15,7 @@ use crate::domain::digest::Digest;
 use crate::domain::hold::Hold;
 use crate::domain::id::{BatchId, HoldId, PlanId, RuleId, RunId, SystemId};
 use crate::domain::outcome::Restored;
+use crate::domain::trace::Traces;
 
 /// Days that an approval releases a plan's own set.
 pub const APPROVAL_DAYS: u64 = 14;
@@ -58,6 +59,9 @@ pub struct View {
     pub undoing: BTreeMap<BatchId, OpenUndo>,
     /// Each rule's newest ledger entry.
     pub ledgers: BTreeMap<RuleId, LedgerFact>,
+    /// What each system still keeps of what was purged there, by the rule that did.
+    #[serde(default)]
+    pub traces: BTreeMap<SystemId, BTreeMap<RuleId, Traces>>,
     /// Each rule's last settled plans' due counts, oldest first, at most five.
     pub history: BTreeMap<RuleId, Vec<u64>>,
     /// Purged in all, by rule.
@@ -136,9 +140,11 @@ impl View {
                 };
                 self.apply_finding(finding, change);
             }
-            Body::Ledger { rule, day, overdue, oldest, kept, .. } => {
+            Body::Ledger { rule, system, day, overdue, oldest, kept, purged, traces, .. } => {
                 let fact = LedgerFact { day: *day, overdue: *overdue, oldest: *oldest, kept: kept.clone() };
                 self.ledgers.insert(rule.clone(), fact);
+                let of_rule = self.traces.entry(system.clone()).or_default().entry(rule.clone()).or_default();
+                of_rule.note(*day, *purged, traces.as_ref());
             }
             _ => {}
         }

@@ -130,6 +130,7 @@ fn after() -> Vec<Body> {
             oldest: None,
             kept: kept(),
             purged: 300,
+            traces: None,
         },
         Body::PauseChanged { change: "paused".into(), by: by(), note: note() },
         Body::Finding {

@@ -224,3 +224,59 @@ fn t12_a_plan_that_waits_is_told_after_a_day_a_week_and_two_weeks() {
     assert_eq!(bench.entries("finding").last().unwrap()["change"], "closed");
     assert!(!headline(16).contains("WAITING"), "{}", headline(16));
 }
+
+/// A rule that names none of what hangs on its records, on a schema that would take all of it along.
+const UNNAMED: &str = "
+create table orders (id integer primary key, customer_id integer references customers(id) on delete cascade);
+create index orders_customer on orders(customer_id);
+create table lines (id integer primary key, order_id integer references orders(id) on delete cascade);
+create index lines_order on lines(order_id);
+create table reviews (id integer primary key, customer_id integer references customers(id) on delete set null);
+create index reviews_customer on reviews(customer_id);
+insert into orders select id, id from customers where id <= 8;
+insert into lines select id * 10, id from orders union all select id * 10 + 1, id from orders;
+insert into reviews select id, id from customers where id <= 3;
+";
+
+#[test]
+fn t08_what_the_database_would_take_along_unseen_is_counted_and_refused() {
+    let bench = bench();
+    bench.sql(UNNAMED);
+    bench.bewaard(&["init"]).ends(0);
+    // Old are the even ones: 2, 4, 6 and 8 have an order with two lines each, and 2 has a review.
+    let planned = bench.bewaard(&["plan", "--json"]).ends(78).json();
+    let failure = &planned["failures"][0];
+    assert_eq!(
+        failure["unseen"],
+        serde_json::json!({ "due": 20, "tables": { "orders": 4, "lines": 8, "reviews": 1 } })
+    );
+    assert_eq!(failure["codes"], serde_json::json!(["B210", "B210"]));
+    let said = bench.bewaard(&["plan"]).ends(78).err;
+    for word in ["`orders` (customer_id)", "`reviews` (customer_id)", "rows of lines: 8", "bewaard explain B210"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(bench.entries("plan-made").is_empty());
+    bench.bewaard(&["run"]).ends(78);
+    assert_eq!(bench.number("select count(*) from customers"), 40);
+    let status = bench.bewaard(&["status", "--json"]).ends(0).json();
+    assert_eq!(status["headline"], "STOPPED: rule `old` does not fit system `shop`");
+    assert_eq!(status["rules"][0]["misfit"], serde_json::json!(["B210"]));
+    assert!(bench.bewaard(&["status"]).ends(0).out.contains("DOES NOT FIT (B210)"));
+    let why = bench.bewaard(&["status", "--why", "old", "--json"]).ends(0).json();
+    assert!(why["why"].as_str().unwrap().contains("`orders` (customer_id)"), "{why}");
+
+    bench.change_policy("then.delete = true", "then.delete = true\nfollow-foreign-keys = true");
+    let plan = bench.bewaard(&["plan", "--json"]).ends(0).json();
+    assert_eq!(plan["plans"][0]["children"], failure["unseen"]["tables"], "named, they are part of the plan");
+}
+
+#[test]
+fn rows_that_can_not_be_counted_are_said_to_be_uncounted() {
+    let bench = bench();
+    bench.sql(UNNAMED);
+    // A circle of keys, which no rule can follow.
+    bench.sql("alter table customers add column best_order integer references orders(id) on delete cascade");
+    bench.bewaard(&["init"]).ends(0);
+    let said = bench.bewaard(&["plan"]).ends(78).err;
+    assert!(said.contains("can't be counted") && said.contains("circle"), "{said}");
+}

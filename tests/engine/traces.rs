@@ -52,10 +52,13 @@ fn bytes_stay_in_the_file_where_nobody_writes_them_over_and_ours_do_not() {
 
     bench.sql("pragma secure_delete = off; delete from customers where kind = 'theirs'");
     assert!(in_file(&bench, "THEIR-CANARY-") > 500, "another program leaves most of what it deletes");
-    assert_eq!(told(&bench, "free-pages"), [("never".into(), "B273".to_string())]);
+    assert_eq!(told(&bench, "free-pages"), [("unknown".into(), "B273".to_string())]);
+    let warned = || bench.bewaard(&["check"]).ends(0).err.contains("what other programs deleted may be readable");
+    assert!(warned());
 
     bench.sql(SECURE_VACUUM);
     assert_eq!((in_file(&bench, "THEIR-CANARY-"), in_file(&bench, "OUR-CANARY-")), (0, 0), "the remedy works");
+    assert!(!warned());
     assert_eq!(told(&bench, "free-pages"), [("unknown".into(), "B273".to_string())]);
 }
 
@@ -78,4 +81,36 @@ fn a_full_text_index_over_the_records_is_told() {
     assert_eq!(told(&bench, "full-text"), [("unknown".into(), "B274".to_string())]);
     bench.sql("drop table search; create virtual table notes using fts5(note)");
     assert_eq!(told(&bench, "full-text"), [("unknown".into(), "B274".to_string())]);
+}
+
+/// What `status` says of the last trace of what was purged: its JSON.
+fn still(bench: &Bench) -> Value {
+    bench.bewaard(&["status", "--json"]).ends(0).json()["traces"].clone()
+}
+
+#[test]
+fn status_and_the_ledger_say_what_is_still_kept_of_what_went() {
+    let bench = Bench::new(RULE, SCHEMA);
+    bench.sql(SECURE_VACUUM);
+    bench.approve_all();
+    assert_eq!(still(&bench), serde_json::json!([]), "nothing was purged yet");
+    bench.bewaard(&["run"]).ends(0);
+    let entries = bench.entries("ledger");
+    assert_eq!(entries[0]["traces"], serde_json::json!({ "free-pages": "unknown" }));
+    let today = entries[0]["day"].clone();
+    let mut kept = serde_json::json!([{
+        "system": "shop", "last_purge": today, "asked": true, "last": "unknown", "dies": { "free-pages": "unknown" },
+    }]);
+    assert_eq!(still(&bench), kept);
+    let said = bench.bewaard(&["status"]).ends(0).out;
+    assert!(
+        said.contains("shop: when the last server-side trace of what was purged dies is not known (free pages)"),
+        "{said}"
+    );
+
+    bench.sql("pragma secure_delete = off; pragma journal_mode = persist; insert into customers (id) values (9000)");
+    bench.bewaard(&["run"]).ends(0);
+    kept[0]["last"] = "never".into();
+    kept[0]["dies"]["journal-file"] = "never".into();
+    assert_eq!(still(&bench), kept, "a run that finds nothing due asks too");
 }

@@ -52,6 +52,16 @@ mod mariadb {
             .admin(None, &format!("GRANT PROCESS, REPLICATION MASTER ADMIN ON *.* TO '{}'@'%'", firm.database.user));
         let text = firm.bewaard(&["check"]).ends(0).out;
         assert!(text.contains("shop: last server-side trace of a purge dies after 10 days (binary log)"), "{text}");
+        firm.server()
+            .admin(None, &format!("INSERT INTO {}.customers VALUES (1, 'a@x.nl', '2019-01-01')", firm.database.name));
+        firm.approve_all();
+        firm.bewaard(&["run"]).ends(0);
+        let ledger = firm.entries("ledger").pop().unwrap();
+        assert_eq!(ledger["traces"]["binary-log"], 10);
+        let day: chrono::NaiveDate = ledger["day"].as_str().unwrap().parse().unwrap();
+        let status = firm.bewaard(&["status", "--json"]).ends(0).json();
+        let dies = (day + chrono::Days::new(10)).to_string();
+        assert_eq!(status["traces"][0]["dies"]["binary-log"], dies);
         firm.server().admin(None, "SET GLOBAL binlog_expire_logs_seconds = 0");
         is(&firm, "binary-log", "never", "B270");
         let said = firm.bewaard(&["check"]).ends(0);

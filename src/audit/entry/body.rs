@@ -11,6 +11,7 @@ use crate::domain::gate::Limit;
 use crate::domain::id::{ActorId, BatchId, HoldId, PartId, PlanId, RuleId, RunId, SystemId};
 use crate::domain::outcome::{Outcome, Pending, Restored, Tally};
 use crate::domain::rule::Limits;
+use crate::domain::trace::{TraceKind, Until};
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(n: &u64) -> bool {
@@ -334,6 +335,10 @@ pub enum Body {
         kept: BTreeMap<KeepReason, u64>,
         /// Purged in the run that this entry ends.
         purged: u64,
+        /// What the system itself keeps of what is purged there, by kind, and how long from the purge; absent where it
+        /// could not be asked.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        traces: Option<BTreeMap<TraceKind, Until>>,
     },
     /// A hold was placed or released.
     HoldChanged {

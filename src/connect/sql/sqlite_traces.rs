@@ -6,7 +6,7 @@ use super::catalogue::Table;
 use super::engine::{Row, Session, SqlFault, Statement};
 use super::traces::{endless, unknown};
 use crate::codes;
-use crate::connect::{Keeps, Space, Trace};
+use crate::connect::{Keeps, Severity, Space, Trace};
 use crate::domain::trace::TraceKind;
 use crate::domain::value::Scalar;
 
@@ -52,13 +52,17 @@ fn beside(path: &Path, what: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// What deleting leaves within the file. We write over the rows that we delete, which is all that a deletion can do.
+/// What deleting leaves within the file. We write over the rows that we delete, which is all that a deletion can do; whether
+/// others do so can't be seen from here.
 fn pages(free: u64) -> Trace {
     let kind = TraceKind::FreePages;
     let remedy = "PRAGMA secure_delete = ON; VACUUM; and let every program that deletes from it set secure_delete";
     let trace = if free > 0 {
-        let text = format!("the file has {free} free pages: what other programs deleted may be readable in them");
-        endless(kind, text, remedy)
+        let text = format!(
+            "the file has {free} free pages: what other programs deleted may be readable in them, and old copies of rows \
+             that SQLite moved"
+        );
+        Trace { severity: Severity::Warning, ..unknown(kind, text, remedy) }
     } else {
         let text = "pages may have old copies of rows that SQLite moved within the file: no deletion writes them over";
         unknown(kind, text.into(), remedy)
