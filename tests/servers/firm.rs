@@ -66,7 +66,12 @@ impl Firm {
 
     /// A database and a policy over something that stands before the server.
     pub(crate) fn behind(kind: Kind, port: u16, policy: &str, schema: &str) -> Self {
-        let database = Database::new(kind);
+        Self::on_behind(kind.shared(), port, policy, schema)
+    }
+
+    /// A database on a server of the test's own, and a policy over something that stands before it.
+    pub(crate) fn on_behind(server: &'static Server, port: u16, policy: &str, schema: &str) -> Self {
+        let database = Database::on(server);
         database.admin(schema);
         let bench = Bench::over(&system(&database, Via::Tcp, &database.user, Some(port)), policy);
         Self { bench, database }

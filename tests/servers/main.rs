@@ -38,6 +38,7 @@ mod firm;
 mod proxy;
 
 mod crash;
+mod failover;
 mod locks;
 mod lost;
 mod predicates;

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -22,7 +22,7 @@ pub(crate) struct Proxy {
 }
 
 struct State {
-    server: u16,
+    server: AtomicU16,
     cut: Mutex<Option<Cut>>,
     /// Nobody is let through any more.
     closed: AtomicBool,
@@ -40,7 +40,7 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
-            server,
+            server: AtomicU16::new(server),
             cut: Mutex::new(None),
             closed: AtomicBool::new(false),
             close_at_cut: AtomicBool::new(false),
@@ -81,6 +81,13 @@ impl Proxy {
         self.state.close();
     }
 
+    /// Another server is behind it from now on; who is connected is cut off.
+    pub(crate) fn fail_over(&self, server: u16) {
+        self.close();
+        self.state.server.store(server, Ordering::SeqCst);
+        self.open();
+    }
+
     /// Lets everybody through again.
     pub(crate) fn open(&self) {
         self.state.closed.store(false, Ordering::SeqCst);
@@ -104,7 +111,7 @@ impl State {
 }
 
 fn forward(state: &Arc<State>, client: TcpStream) {
-    let server = TcpStream::connect(("127.0.0.1", state.server)).unwrap();
+    let server = TcpStream::connect(("127.0.0.1", state.server.load(Ordering::SeqCst))).unwrap();
     client.set_nodelay(true).unwrap();
     server.set_nodelay(true).unwrap();
     let mut lines = state.lines.lock().unwrap();

@@ -218,18 +218,32 @@ impl Server {
     /// The same, with settings that only a start can give: as on the command line of `mariadbd`, or after `-c`.
     pub(crate) fn start_with(kind: Kind, settings: &[&str]) -> Self {
         let template = template(kind);
+        Self::start_over(kind, settings, &|data| drop(ok(Command::new("cp").arg("-a").arg(&template).arg(data))))
+    }
+
+    /// Another server with all that this one has now, which follows it from then on (PostgreSQL).
+    pub(crate) fn standby(&self) -> Self {
+        let from = [format!("--host={}", self.folder.display()), format!("--port={}", self.port)];
+        Self::start_over(self.kind, &[], &|data| {
+            let mut copy = self.kind.command("pg_basebackup");
+            copy.args(["--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
+            drop(ok(copy.args(&from).arg("-D").arg(data)));
+        })
+    }
+
+    /// A server over the data folder that `fill` makes.
+    fn start_over(kind: Kind, settings: &[&str], fill: &dyn Fn(&Path)) -> Self {
         let folder = private_folder(if kind == Kind::Mariadb { "m" } else { "p" });
         kind.own(&folder);
         let data = folder.join("data");
-        ok(Command::new("cp").arg("-a").arg(&template).arg(&data));
+        fill(&data);
         certificates(&folder, kind);
         let temporary = folder.join("tmp");
         fs::create_dir(&temporary).unwrap();
         kind.own(&temporary);
         put(&folder.join("password"), PASSWORD, 0o600);
         if kind == Kind::Postgres {
-            let hba =
-                "local all postgres trust\nlocal all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n";
+            let hba = "local all,replication postgres trust\nlocal all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n";
             put(&folder.join("hba"), hba, 0o644);
         }
         // Somebody may take the port between the asking and the start.

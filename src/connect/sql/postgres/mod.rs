@@ -169,11 +169,10 @@ impl Engine for PostgresEngine {
 
     async fn ticket_fate(&self, session: &mut dyn Session, ticket: &str) -> Result<TicketFate, SqlFault> {
         let Some((number, place)) = ticket.split_once('/') else { return Ok(TicketFate::Forgotten) };
-        let ask = "SELECT (SELECT system_identifier FROM pg_control_system())::text || '/' || \
-                   (SELECT timeline_id FROM pg_control_checkpoint())::text";
-        let row = one_row(session, &Statement::plain(ask)).await?;
-        // Another cluster, or one restored to an earlier moment: the number is not that of our transaction.
-        if catalogue::text(&row, 0) != place {
+        let row = one_row(session, &Statement::plain(session::PLACE)).await?;
+        // Another cluster, one restored to an earlier moment, or a standby that took over: the number is not that of our
+        // transaction.
+        if format!("{}/{}", catalogue::text(&row, 0), catalogue::text(&row, 1)) != place {
             return Ok(TicketFate::Forgotten);
         }
         // A server that crashed can give a number that was never on its disk to somebody else: who settles a batch by

@@ -19,13 +19,21 @@ use crate::domain::policy::ServerAccess;
 use crate::domain::value::Scalar;
 use crate::secret::Secret;
 
-/// The ticket names the cluster and its timeline too: after a restore the number alone would be another's.
+/// The cluster, and the timeline on which it writes now. What the control file says is that of the last checkpoint, which a
+/// server that was promoted a moment ago may not have made yet.
+macro_rules! place {
+    () => {
+        "(SELECT system_identifier FROM pg_control_system())::text, \
+         substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
+    };
+}
+/// Where a transaction's number counts.
+pub(super) const PLACE: &str = concat!("SELECT ", place!());
+
+/// The ticket names the cluster and its timeline too: after a restore or a failover the number alone would be another's.
 pub(super) static WORDS: Words = Words {
     begin: "BEGIN ISOLATION LEVEL READ COMMITTED",
-    ticket: Some(
-        "SELECT pg_current_xact_id()::text, (SELECT system_identifier FROM pg_control_system())::text, \
-         (SELECT timeline_id FROM pg_control_checkpoint())::text",
-    ),
+    ticket: Some(concat!("SELECT pg_current_xact_id()::text, ", place!())),
 };
 
 /// The driver's options. With an authority of one's own the system's are trusted as well: the driver adds, it does not
