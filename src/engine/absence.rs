@@ -1,8 +1,8 @@
-//! Looking after each batch for what is left of the records that it purged, and telling it until it is over.
+//! Looking after each batch for what is left of the records that it purged, and telling it until a person has looked: the
+//! old values are not kept, so no later look can say that it is over.
 
 use super::findings::finding_at;
 use super::{Engine, EngineError};
-use crate::audit::entry::Body;
 use crate::codes;
 use crate::connect::{Absence, Connector, Item, Look};
 use crate::domain::id::BatchId;
@@ -49,19 +49,15 @@ impl Engine {
         if bodies.is_empty() { Ok(()) } else { self.record(&bodies) }
     }
 
-    /// Entries that close what a whole run no longer found. Where something was not looked for, nothing is over.
-    pub(super) fn leftovers_over(&self, rule: &Rule, found: &Absence) -> Vec<Body> {
-        let mut out = Vec::new();
-        if found.looked == 0 || found.unlooked > 0 {
-            return out;
+    /// A batch that has all its outcomes and a file still: nobody looked for its records, or nobody told what was found.
+    pub(super) fn tell_unlooked(&mut self, batch: &BatchId) -> Result<(), EngineError> {
+        let last = self.view.last_batch.as_ref().filter(|last| last.batch == *batch && last.purged > 0);
+        let Some((rule, count)) = last.map(|last| (last.rule.clone(), last.purged)) else { return Ok(()) };
+        let Some(rule) = self.loaded.policy.rules.get(&rule).cloned() else { return Ok(()) };
+        match self.finding_opened(&rule, codes::NOT_LOOKED_FOR, count) {
+            Some(body) => self.record(&[body]),
+            None => Ok(()),
         }
-        out.extend(self.finding_closed(rule, codes::NOT_LOOKED_FOR));
-        if found.back == 0 {
-            out.extend(self.finding_closed(rule, codes::CAME_BACK));
-        }
-        let open = self.places(rule).into_iter().filter(|place| !found.left.contains_key(*place));
-        out.extend(open.map(|place| finding_at(rule, codes::LEFT_BEHIND, "closed", place, 0)));
-        out
     }
 
     /// Where something of this rule's records is known to be left.

@@ -67,12 +67,18 @@ impl Engine {
         match answer {
             Ok(receipts) => {
                 let done = self.conclude(context, &id, items, &receipts, &log_key)?;
+                // The file stays until its records were looked for: who finds it tells that they were not.
                 let absence = self.look_for_leftovers(connector, context.rule, &id, items, &receipts).await;
+                crash_point!("looked");
+                self.tell_leftovers(context.rule, &absence)?;
+                self.drop_inflight(&id)?;
+                crash_point!("inflight-removed");
                 Ok(BatchDone { absence, ..done })
             }
             Err(EraseError::NotDone(error)) => {
                 let receipts = all_receipts(items, Outcome::Failed);
                 let done = self.conclude(context, &id, items, &receipts, &log_key)?;
+                self.drop_inflight(&id)?;
                 Ok(BatchDone { failure: Some(error), refused: Vec::new(), ..done })
             }
             Err(EraseError::InDoubt(_)) => {
@@ -153,7 +159,7 @@ impl Engine {
         .await
     }
 
-    /// Outcomes under one signed head, then the in-flight file goes.
+    /// Outcomes under one signed head.
     fn conclude(
         &mut self,
         context: &RunContext<'_>,
@@ -192,8 +198,6 @@ impl Engine {
         crash_point!("erased");
         self.record_under(&bodies, log_key)?;
         crash_point!("outcomes-written");
-        self.drop_inflight(id)?;
-        crash_point!("inflight-removed");
         let with = |fits: fn(Outcome) -> bool| {
             let mut places: Vec<usize> =
                 receipts.iter().filter(|one| fits(one.outcome)).map(|receipt| receipt.item).collect();

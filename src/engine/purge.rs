@@ -251,7 +251,6 @@ impl Engine {
             return Ok(());
         }
         let done = self.purge_batch(connector, context, &batch).await?;
-        self.tell_leftovers(context.rule, &done.absence)?;
         walked.seen += batch.iter().map(|item| item.parts.len() as u64).sum::<u64>();
         walked.records += batch.len() as u64;
         walked.refused += done.refused.len() as u64;

@@ -49,11 +49,15 @@ impl Engine {
             path: self.loaded.settings.state.join("inflight"),
             cause,
         })?;
-        for batch in files.iter().filter(|batch| !self.view.open.contains_key(*batch)) {
+        for batch in &files {
+            if self.view.open.contains_key(batch) {
+                continue;
+            }
             // No intent, or all outcomes: either way nothing is open. The head makes the outcomes final first.
             if let Some(log) = self.log.as_mut() {
                 log.seal()?;
             }
+            self.tell_unlooked(batch)?;
             self.drop_inflight(batch)?;
         }
         let open: Vec<BatchId> =

@@ -297,7 +297,6 @@ impl Engine {
             bodies.extend(self.finding_about(rule, codes::EMPTY_INTERSECTION, none));
             bodies.extend(self.finding_about(rule, codes::RECORDS_REFUSED, job.tried.len() as u64));
         }
-        bodies.extend(self.leftovers_over(rule, &walked.absence));
         if walked.back > 0 {
             bodies.push(finding(rule, codes::FIRST_BITE, "opened", walked.back));
             bodies.push(Body::Refused {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use self::facts::{Approval, Bite, LedgerFact, OpenBatch, OpenFinding, OpenUndo, PlanFact, WindowFact};
+pub use self::facts::{Approval, Bite, LastBatch, LedgerFact, OpenBatch, OpenFinding, OpenUndo, PlanFact, WindowFact};
 use crate::audit::entry::{Body, Entry, Window};
 use crate::codes;
 use crate::domain::digest::Digest;
@@ -49,6 +49,9 @@ pub struct View {
     pub holds_digest: Option<(Digest, String)>,
     /// Batches with an intent and without all outcomes.
     pub open: BTreeMap<BatchId, OpenBatch>,
+    /// The batch that was intended last, for a file of it that is still there.
+    #[serde(default)]
+    pub last_batch: Option<LastBatch>,
     /// Runs that have not ended, and the plan that each carries out.
     pub running: BTreeMap<RunId, PlanId>,
     /// Runs that can still be undone.
@@ -290,9 +293,13 @@ impl View {
                     unsettled: false,
                 };
                 self.open.insert(batch.clone(), open);
+                self.last_batch = Some(LastBatch { batch: batch.clone(), rule: rule.clone(), purged: 0 });
             }
             Body::Outcome { batch, rule, part, record, result, until, .. } => {
                 if result.is_purge() {
+                    if let Some(last) = self.last_batch.as_mut().filter(|last| last.batch == *batch) {
+                        last.purged += 1;
+                    }
                     *self.purged.entry(rule.clone()).or_default() += 1;
                     if let Some(plan) = self.gates.get(rule) {
                         *self.purged_since.entry(*plan).or_default() += 1;

@@ -20,6 +20,7 @@ mod customers;
 mod demo;
 mod forged;
 mod hostile;
+mod leftovers;
 mod log;
 mod pause;
 mod purge;

@@ -108,6 +108,17 @@ pub struct OpenUndo {
     pub have: BTreeSet<(Digest, PartId)>,
 }
 
+/// A batch of which the log has the intent, and perhaps all outcomes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LastBatch {
+    /// The batch.
+    pub batch: BatchId,
+    /// Its rule.
+    pub rule: RuleId,
+    /// Pairs that it purged.
+    pub purged: u64,
+}
+
 /// Where a rule stood.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LedgerFact {
