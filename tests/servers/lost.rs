@@ -7,6 +7,8 @@ use crate::support::servers::{Kind, Server};
 
 on_both!(
     a_lost_answer_is_settled_within_the_run,
+    whatever_the_line_does_at_commit_is_settled_and_never_guessed,
+    a_commit_that_comes_late_is_waited_for_and_is_ours,
     a_lost_answer_of_a_server_that_stays_away_is_settled_by_the_next_run,
     what_is_in_flight_on_a_system_is_settled_before_its_next_rule,
     a_server_that_was_killed_is_told_and_what_was_in_flight_is_settled_later,
@@ -54,10 +56,10 @@ fn all_is_well(firm: &Firm, what: &str) {
 /// What must be told of a batch whose COMMIT did or did not happen.
 fn word(kind: Kind, cut: Cut, batch_table: bool) -> &'static str {
     match (cut, batch_table, kind) {
-        (Cut::BeforeCommit, _, _) => "not-done",
+        (Cut::BeforeCommit | Cut::InCommit | Cut::SilentBeforeCommit, _, _) => "not-done",
         // PostgreSQL knows by the transaction's number, the batch table by its row; else only that they are gone.
-        (Cut::BeforeAnswer, true, _) | (Cut::BeforeAnswer, false, Kind::Postgres) => "erased",
-        (Cut::BeforeAnswer, false, Kind::Mariadb) => "gone-unexplained",
+        (_, true, _) | (_, false, Kind::Postgres) => "erased",
+        (_, false, Kind::Mariadb) => "gone-unexplained",
     }
 }
 
@@ -78,6 +80,45 @@ fn a_lost_answer_is_settled_within_the_run(kind: Kind) {
         firm.bewaard(&["run"]).ends(0);
         all_is_well(&firm, &what);
     }
+}
+
+/// A run that waits for a silent line for two seconds only, and for a lock for one.
+fn impatient(firm: &Firm) -> crate::bench::Said {
+    let mut run = firm.command(&["run", "--json"]);
+    run.env("BEWAARD_SILENCE_LIMIT", "2").env("BEWAARD_LOCK_LIMIT", "1");
+    crate::bench::said(&run.output().unwrap())
+}
+
+fn whatever_the_line_does_at_commit_is_settled_and_never_guessed(kind: Kind) {
+    for cut in [Cut::InCommit, Cut::HalfClosed, Cut::SilentBeforeCommit, Cut::SilentBeforeAnswer] {
+        let what = format!("{cut:?}");
+        let (firm, proxy) = firm(kind, false);
+        proxy.cut(cut, false);
+        let said = impatient(&firm);
+        assert_eq!(proxy.cuts(), 1, "{what}: {}{}", said.out, said.err);
+        let told = outcomes(&firm);
+        // A transaction whose client says nothing still has its locks: then nothing can be told yet.
+        let open = cut == Cut::SilentBeforeCommit;
+        assert!(open || told.contains_key(word(kind, cut, false)), "{what}: {told:?} {}{}", said.out, said.err);
+        proxy.close();
+        proxy.open();
+        firm.bewaard(&["run"]).ends(0);
+        assert_eq!(outcomes(&firm).get(word(kind, cut, false)), Some(&DUE), "{what}");
+        all_is_well(&firm, &what);
+    }
+}
+
+fn a_commit_that_comes_late_is_waited_for_and_is_ours(kind: Kind) {
+    let (firm, proxy) = firm(kind, true);
+    proxy.cut(Cut::Held, false);
+    let said = impatient(&firm);
+    assert_eq!(proxy.cuts(), 1, "{}{}", said.out, said.err);
+    assert_ne!(said.code, 0, "{}{}", said.out, said.err);
+    assert_eq!(outcomes(&firm), [].into(), "the transaction may still be committed: {}{}", said.out, said.err);
+    proxy.let_through();
+    firm.bewaard(&["run"]).ends(0);
+    assert_eq!(outcomes(&firm).get("erased"), Some(&DUE));
+    all_is_well(&firm, "late");
 }
 
 fn a_lost_answer_of_a_server_that_stays_away_is_settled_by_the_next_run(kind: Kind) {

@@ -1,9 +1,10 @@
-//! Stands between bewaard and the server, and cuts the line at COMMIT: right before it, or right behind its answer.
+//! Stands between bewaard and the server, and does to the line at COMMIT what networks do: cuts it before, in the middle or
+//! behind, swallows without a word, closes one direction, or holds it back.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 /// Where the line breaks.
@@ -13,6 +14,25 @@ pub(crate) enum Cut {
     BeforeCommit,
     /// The server committed and answered; the answer never arrives.
     BeforeAnswer,
+    /// Half of the packet with COMMIT reaches the server.
+    InCommit,
+    /// COMMIT is swallowed, and so is all that follows, while the line stays as it was.
+    SilentBeforeCommit,
+    /// The server committed; from its answer on everything is swallowed, while the line stays as it was.
+    SilentBeforeAnswer,
+    /// The server committed; only its own direction is closed before the answer.
+    HalfClosed,
+    /// COMMIT is held until [`Proxy::let_through`], then goes on to the server.
+    Held,
+}
+
+/// One line between bewaard and the server.
+#[derive(Default)]
+struct Line {
+    /// What becomes of the answer to COMMIT.
+    answer: Mutex<Option<Cut>>,
+    /// Nothing passes any more, in either direction.
+    silent: AtomicBool,
 }
 
 /// A listener that forwards to a server.
@@ -32,6 +52,7 @@ struct State {
     refusals: AtomicU32,
     cuts: AtomicU32,
     lines: Mutex<Vec<TcpStream>>,
+    let_through: (Mutex<bool>, Condvar),
 }
 
 impl Proxy {
@@ -47,6 +68,7 @@ impl Proxy {
             refusals: AtomicU32::new(0),
             cuts: AtomicU32::new(0),
             lines: Mutex::new(Vec::new()),
+            let_through: (Mutex::new(false), Condvar::new()),
         });
         let shared = Arc::clone(&state);
         thread::spawn(move || {
@@ -64,6 +86,13 @@ impl Proxy {
     pub(crate) fn cut(&self, cut: Cut, and_stay_away: bool) {
         self.state.close_at_cut.store(and_stay_away, Ordering::SeqCst);
         *self.state.cut.lock().unwrap() = Some(cut);
+    }
+
+    /// Lets a COMMIT that is held go on to the server.
+    pub(crate) fn let_through(&self) {
+        let (open, told) = &self.state.let_through;
+        *open.lock().unwrap() = true;
+        told.notify_all();
     }
 
     /// Refuses so many new lines behind the cut.
@@ -118,12 +147,12 @@ fn forward(state: &Arc<State>, client: TcpStream) {
     lines.push(client.try_clone().unwrap());
     lines.push(server.try_clone().unwrap());
     drop(lines);
-    let committing = Arc::new(AtomicBool::new(false));
+    let line = Arc::new(Line::default());
     let (state_up, state_down) = (Arc::clone(state), Arc::clone(state));
-    let (committing_up, committing_down) = (Arc::clone(&committing), committing);
+    let (line_up, line_down) = (Arc::clone(&line), line);
     let (client_up, server_up) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-    thread::spawn(move || upwards(&state_up, client_up, server_up, &committing_up));
-    thread::spawn(move || downwards(&state_down, server, client, &committing_down));
+    thread::spawn(move || upwards(&state_up, client_up, server_up, &line_up));
+    thread::spawn(move || downwards(&state_down, server, client, &line_down));
 }
 
 fn end(a: &TcpStream, b: &TcpStream) {
@@ -140,26 +169,37 @@ fn cut_now(state: &State, a: &TcpStream, b: &TcpStream) {
 }
 
 /// From bewaard to the server. Without TLS a COMMIT is readable in both protocols, and nothing else of ours holds it.
-fn upwards(state: &State, mut client: TcpStream, mut server: TcpStream, committing: &AtomicBool) {
+fn upwards(state: &State, mut client: TcpStream, mut server: TcpStream, line: &Line) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(count) = client.read(&mut bytes) {
         let piece = &bytes[..count];
         if piece.is_empty() {
             break;
         }
-        if piece.windows(6).any(|six| six == b"COMMIT") && !piece.windows(9).any(|nine| nine == b"COMMITTED") {
-            let mut wanted = state.cut.lock().unwrap();
-            match *wanted {
-                Some(Cut::BeforeCommit) => {
-                    *wanted = None;
-                    cut_now(state, &client, &server);
-                    return;
-                }
-                Some(Cut::BeforeAnswer) => {
-                    *wanted = None;
-                    committing.store(true, Ordering::SeqCst);
-                }
+        if line.silent.load(Ordering::SeqCst) {
+            continue;
+        }
+        let at = piece.windows(6).position(|six| six == b"COMMIT");
+        if at.is_some() && !piece.windows(9).any(|nine| nine == b"COMMITTED") {
+            let wanted = state.cut.lock().unwrap().take();
+            match wanted {
                 None => {}
+                Some(Cut::BeforeCommit) => return cut_now(state, &client, &server),
+                Some(Cut::InCommit) => {
+                    server.write_all(&piece[..at.unwrap_or(0) + 3]).unwrap();
+                    return cut_now(state, &client, &server);
+                }
+                Some(Cut::SilentBeforeCommit) => {
+                    state.cuts.fetch_add(1, Ordering::SeqCst);
+                    line.silent.store(true, Ordering::SeqCst);
+                    continue;
+                }
+                Some(Cut::Held) => {
+                    state.cuts.fetch_add(1, Ordering::SeqCst);
+                    let (open, told) = &state.let_through;
+                    drop(told.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
+                }
+                answer => *line.answer.lock().unwrap() = answer,
             }
         }
         if server.write_all(piece).is_err() {
@@ -170,16 +210,29 @@ fn upwards(state: &State, mut client: TcpStream, mut server: TcpStream, committi
 }
 
 /// From the server to bewaard.
-fn downwards(state: &State, mut server: TcpStream, mut client: TcpStream, committing: &AtomicBool) {
+fn downwards(state: &State, mut server: TcpStream, mut client: TcpStream, line: &Line) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(count) = server.read(&mut bytes) {
         let piece = &bytes[..count];
         if piece.is_empty() {
             break;
         }
-        if committing.load(Ordering::SeqCst) {
-            cut_now(state, &server, &client);
-            return;
+        if line.silent.load(Ordering::SeqCst) {
+            continue;
+        }
+        match line.answer.lock().unwrap().take() {
+            None => {}
+            Some(Cut::SilentBeforeAnswer) => {
+                state.cuts.fetch_add(1, Ordering::SeqCst);
+                line.silent.store(true, Ordering::SeqCst);
+                continue;
+            }
+            Some(Cut::HalfClosed) => {
+                state.cuts.fetch_add(1, Ordering::SeqCst);
+                client.shutdown(Shutdown::Write).unwrap();
+                return;
+            }
+            Some(_) => return cut_now(state, &server, &client),
         }
         if client.write_all(piece).is_err() {
             break;

@@ -14,18 +14,26 @@ use crate::domain::value::Scalar;
 
 /// A statement that takes longer is ended by the server.
 pub(super) const STATEMENT_LIMIT: Duration = Duration::from_mins(15);
-/// A lock that is not given by then is given up: the site goes before us. Tests need not wait that long.
+/// A lock that is not given by then is given up: the site goes before us.
 pub(super) fn lock_limit() -> Duration {
-    #[cfg(feature = "crash-points")]
-    if let Some(seconds) = std::env::var("BEWAARD_LOCK_LIMIT").ok().and_then(|text| text.parse().ok()) {
-        return Duration::from_secs(seconds);
-    }
-    Duration::from_secs(10)
+    limit_for_tests("BEWAARD_LOCK_LIMIT").unwrap_or(Duration::from_secs(10))
 }
 /// A connection that is not made by then is given up.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// A server that is silent for so long is gone: its own limit has passed.
-const SILENCE_LIMIT: Duration = Duration::from_mins(16);
+fn silence_limit() -> Duration {
+    limit_for_tests("BEWAARD_SILENCE_LIMIT").unwrap_or(Duration::from_mins(16))
+}
+
+/// Seconds that a test would rather wait.
+#[cfg(feature = "crash-points")]
+fn limit_for_tests(name: &str) -> Option<Duration> {
+    std::env::var(name).ok()?.parse().ok().map(Duration::from_secs)
+}
+#[cfg(not(feature = "crash-points"))]
+fn limit_for_tests(_name: &str) -> Option<Duration> {
+    None
+}
 
 /// How a statement is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,7 +140,7 @@ async fn own<D: Driver>(mut driver: D, mut inbox: mpsc::Receiver<Job>) {
         }
         let run = driver.run(job.how, &job.statement.text, &job.statement.values);
         // The one time limit here drops the whole connection, never only its future.
-        let Ok(answer) = tokio::time::timeout(SILENCE_LIMIT, run).await else {
+        let Ok(answer) = tokio::time::timeout(silence_limit(), run).await else {
             let _gone = job.reply.send(Err(SqlFault { kind: FaultKind::Lost, code: "silence".into() }));
             return;
         };
