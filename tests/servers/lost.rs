@@ -8,6 +8,7 @@ use crate::support::servers::{Kind, Server};
 on_both!(
     a_lost_answer_is_settled_within_the_run,
     whatever_the_line_does_at_commit_is_settled_and_never_guessed,
+    a_transaction_whose_client_fell_silent_is_ended_by_the_server,
     a_commit_that_comes_late_is_waited_for_and_is_ours,
     a_lost_answer_of_a_server_that_stays_away_is_settled_by_the_next_run,
     what_is_in_flight_on_a_system_is_settled_before_its_next_rule,
@@ -106,6 +107,20 @@ fn whatever_the_line_does_at_commit_is_settled_and_never_guessed(kind: Kind) {
         assert_eq!(outcomes(&firm).get(word(kind, cut, false)), Some(&DUE), "{what}");
         all_is_well(&firm, &what);
     }
+}
+
+fn a_transaction_whose_client_fell_silent_is_ended_by_the_server(kind: Kind) {
+    let (firm, proxy) = firm(kind, false);
+    proxy.cut(Cut::SilentBeforeCommit, false);
+    let mut run = firm.command(&["run"]);
+    run.env("BEWAARD_SILENCE_LIMIT", "1").env("BEWAARD_LOCK_LIMIT", "1").env("BEWAARD_IDLE_LIMIT", "3");
+    run.output().unwrap();
+    assert_eq!(proxy.cuts(), 1);
+    // The line is open as ever, and yet somebody else gets the record.
+    let mut other = firm.session();
+    other.sql(by_kind(kind, "set innodb_lock_wait_timeout = 20", "set lock_timeout = '20s'"));
+    other.sql("update customers set last_login = last_login where id = 2");
+    assert!(other.end(), "a lock was not given back");
 }
 
 fn a_commit_that_comes_late_is_waited_for_and_is_ours(kind: Kind) {

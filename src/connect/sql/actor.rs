@@ -18,6 +18,11 @@ pub(super) const STATEMENT_LIMIT: Duration = Duration::from_mins(15);
 pub(super) fn lock_limit() -> Duration {
     limit_for_tests("BEWAARD_LOCK_LIMIT").unwrap_or(Duration::from_secs(10))
 }
+/// A transaction in which nothing is asked for so long is ended by the server: whoever began it is gone, and its locks are
+/// felt by the site.
+pub(super) fn idle_limit() -> Duration {
+    limit_for_tests("BEWAARD_IDLE_LIMIT").unwrap_or(Duration::from_mins(2))
+}
 /// A connection that is not made by then is given up.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// A server that is silent for so long is gone: its own limit has passed.

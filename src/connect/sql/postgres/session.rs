@@ -12,7 +12,7 @@ use sqlx::{
 
 use super::dialect::quoted;
 use super::faults;
-use crate::connect::sql::actor::{Answer, CONNECT_LIMIT, Driver, How, STATEMENT_LIMIT, Words, lock_limit};
+use crate::connect::sql::actor::{Answer, CONNECT_LIMIT, Driver, How, STATEMENT_LIMIT, Words, idle_limit, lock_limit};
 use crate::connect::sql::engine::{FaultKind, Purpose, Row, SqlFault};
 use crate::connect::sql::tls::Trust;
 use crate::domain::policy::ServerAccess;
@@ -97,7 +97,7 @@ fn set_up(schema: &str, newer: bool, purpose: Purpose) -> String {
         ("default_transaction_isolation", "'read committed'".into()),
         ("statement_timeout", STATEMENT_LIMIT.as_millis().to_string()),
         ("lock_timeout", lock_limit().as_millis().to_string()),
-        ("idle_in_transaction_session_timeout", STATEMENT_LIMIT.as_millis().to_string()),
+        ("idle_in_transaction_session_timeout", idle_limit().as_millis().to_string()),
     ];
     if newer {
         // The connection that holds a run's claim is idle for as long as the run takes.
