@@ -154,6 +154,9 @@ mod live {
                 let (kind, until) = (traces::kind(trace.kind), traces::until(trace.until));
                 out.line(format!("  {kind}: {until}; {} ({})", trace.text, trace.code.id))?;
             }
+            for line in traces::space(keeps.space.iter().map(|one| (one.place.as_str(), one.command.as_str()))) {
+                out.line(format!("  {line}"))?;
+            }
         }
         Ok(())
     }
@@ -170,7 +173,13 @@ mod live {
                     })
                 })
                 .collect();
-            serde_json::json!({ "system": system.as_str(), "last": keeps.traces.iter().map(|one| one.until).max(), "traces": traces })
+            let space = keeps.space.iter();
+            let space: Vec<_> =
+                space.map(|one| serde_json::json!({ "place": one.place, "command": one.command })).collect();
+            serde_json::json!({
+                "system": system.as_str(), "last": keeps.traces.iter().map(|one| one.until).max(), "traces": traces,
+                "space": space,
+            })
         };
         seen.keeps.iter().map(one).collect()
     }

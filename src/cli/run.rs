@@ -19,7 +19,7 @@ use crate::engine::run::{RunEnd, RunReport, Started};
 use crate::engine::{Engine, EngineError};
 use crate::report::json::{SCHEMA, gate_words};
 use crate::report::words::{count, number};
-use crate::report::{json, text};
+use crate::report::{json, text, traces};
 
 pub(super) fn run(config: &Path, wish: &Run, out: Out) -> Ended {
     let loaded = load(config, out)?;
@@ -136,6 +136,9 @@ fn tell(
         for (run, until) in &report.windows {
             out.line(format!("  in quarantine until {until}, not gone before:  bewaard undo {run} --reason \"...\""))?;
         }
+        for line in traces::space(report.space.iter().map(|one| (one.place.as_str(), one.command.as_str()))) {
+            out.line(format!("  {line}"))?;
+        }
         if report.how == RunEnd::Waiting || matches!(report.gate, Gate::Frozen { .. }) {
             out.line(format!("  {}", text::gate_line(&report.plan, &report.gate)))?;
         }
@@ -225,6 +228,7 @@ fn run_json(report: &RunReport) -> serde_json::Value {
         "look_failed": report.absence.failure,
         "error": report.failure.as_ref().map(ToString::to_string),
         "windows": windows,
+        "space": report.space.iter().map(|one| serde_json::json!({ "place": one.place, "command": one.command })).collect::<Vec<_>>(),
     });
     if let Some(all) = value.as_object_mut() {
         for (word, n) in json::tally(&report.tally) {

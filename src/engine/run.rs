@@ -25,6 +25,7 @@ use crate::domain::decide::Moment;
 use crate::domain::digest::Digest;
 use crate::domain::gate::Gate;
 use crate::domain::id::{PlanId, RunId};
+use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::rule::{Mode, Rule};
 use crate::random;
@@ -264,15 +265,19 @@ impl Engine {
             RunEnd::Paced => walked.refused > 0,
             _ => false,
         };
+        let mut space = Vec::new();
         if !job.again || progress.stop() {
-            self.record_ledger(connector, job, plan, left).await?;
+            space = self.record_ledger(connector, job, plan, left).await?;
+        }
+        if walked.tally.of(Outcome::Erased) == 0 {
+            space.clear();
         }
         self.publish()?;
         let gate = if walked.back > 0 { self.gate(rule, plan) } else { gate };
         let (tally, absence, failure) = (walked.tally, walked.absence, walked.failure);
         let windows = window.into_iter().filter(|_| tally.purged() > 0).collect();
         let plan = plan.clone();
-        Ok(RunReport { plan, gate, run: Some(run), how, tally, left: left.due, absence, failure, windows })
+        Ok(RunReport { plan, gate, run: Some(run), how, tally, left: left.due, absence, failure, windows, space })
     }
 
     /// How it ended, with what a person must look at.

@@ -51,6 +51,17 @@ pub fn last(traces: &BTreeMap<TraceKind, Until>) -> String {
     }
 }
 
+/// Where the space of deleted rows stays, by place and command, a line each: that a disk does not shrink says nothing of what
+/// was deleted.
+pub fn space<'a>(places: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let line = |(place, command): (&str, &str)| {
+        format!(
+            "space: {place} keeps that of deleted rows for new ones; to give it back to the disk, locked meanwhile:  {command}"
+        )
+    };
+    places.map(line).collect()
+}
+
 /// What a system still keeps of what was purged there, in a sentence.
 pub fn still(traces: &Traces, today: NaiveDate) -> String {
     if !traces.asked {

@@ -114,3 +114,20 @@ fn status_and_the_ledger_say_what_is_still_kept_of_what_went() {
     kept[0]["dies"]["journal-file"] = "never".into();
     assert_eq!(still(&bench), kept, "a run that finds nothing due asks too");
 }
+
+#[test]
+fn t21_rows_that_were_deleted_and_space_that_was_freed_are_told_apart() {
+    let bench = Bench::new(RULE, SCHEMA);
+    let size = || std::fs::metadata(bench.file("shop.db")).unwrap().len();
+    bench.approve_all();
+    let command = "PRAGMA secure_delete = ON; VACUUM";
+    let space = bench.bewaard(&["check", "--json"]).ends(0).json()["keeps"][0]["space"].clone();
+    assert_eq!(space, serde_json::json!([{ "place": "shop.db", "command": command }]));
+    let before = size();
+    let said = bench.bewaard(&["run"]).ends(0).out;
+    assert!(said.contains("1,000 erased") && said.contains("space: shop.db keeps that of deleted rows"), "{said}");
+    assert_eq!(size(), before, "the file is as big as before, and says nothing of what is gone");
+    assert!(!bench.bewaard(&["run"]).ends(0).out.contains("space:"), "nothing was deleted");
+    bench.sql(command);
+    assert!(size() < before);
+}

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 
 use super::{Job, Mandate};
 use crate::audit::entry::Body;
-use crate::connect::Connector;
+use crate::connect::{Connector, Space};
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::rule::Rule;
@@ -48,19 +48,20 @@ impl Engine {
         Ok(LeftOver { due: again.survey.due, oldest: again.survey.oldest_due })
     }
 
-    /// Where the rule stands at the end of the day, and what its system keeps of what was purged.
+    /// Where the rule stands at the end of the day, and what its system keeps of what was purged. Gives where the space of
+    /// deleted rows stays.
     pub(super) async fn record_ledger(
         &mut self,
         connector: &dyn Connector,
         job: &Job<'_>,
         plan: &Plan,
         left: LeftOver,
-    ) -> Result<(), EngineError> {
-        let traces = match connector.keeps(&[job.rule]).await {
-            Ok(keeps) => Some(keeps.by_kind()),
+    ) -> Result<Vec<Space>, EngineError> {
+        let (traces, space) = match connector.keeps(&[job.rule]).await {
+            Ok(keeps) => (Some(keeps.by_kind()), keeps.space),
             Err(error) => {
                 tracing::warn!(rule = %job.rule.id, %error, "what the system keeps of what was purged is not known");
-                None
+                (None, Vec::new())
             }
         };
         self.record(&[Body::Ledger {
@@ -74,6 +75,7 @@ impl Engine {
             kept: plan.survey.kept.clone(),
             purged: job.purged,
             traces,
-        }])
+        }])?;
+        Ok(space)
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::connect::{Absence, ConnectError};
+use crate::connect::{Absence, ConnectError, Space};
 use crate::domain::gate::Gate;
 use crate::domain::id::RunId;
 use crate::domain::outcome::Tally;
@@ -29,6 +29,8 @@ pub struct RunReport {
     pub failure: Option<ConnectError>,
     /// Runs that can be undone, and until when.
     pub windows: Vec<(RunId, NaiveDate)>,
+    /// Where the space of deleted rows stays.
+    pub space: Vec<Space>,
 }
 
 impl RunReport {
@@ -45,6 +47,7 @@ impl RunReport {
             absence: Absence::default(),
             failure: None,
             windows: Vec::new(),
+            space: Vec::new(),
         }
     }
 
@@ -53,6 +56,7 @@ impl RunReport {
         self.tally.merge(&next.tally);
         self.absence.merge(&next.absence);
         self.windows.extend(next.windows);
+        self.space.extend(next.space.into_iter().filter(|one| !self.space.contains(one)).collect::<Vec<_>>());
         let waits = next.run.is_none() && next.how == RunEnd::Waiting;
         let (how, left) = if waits { (self.how, self.left) } else { (next.how, next.left) };
         Self { how, left, failure: next.failure, ..self }
