@@ -232,7 +232,7 @@ impl Server {
     }
 
     /// A server over the data folder that `fill` makes.
-    fn start_over(kind: Kind, settings: &[&str], fill: &dyn Fn(&Path)) -> Self {
+    pub(crate) fn start_over(kind: Kind, settings: &[&str], fill: &dyn Fn(&Path)) -> Self {
         let folder = private_folder(if kind == Kind::Mariadb { "m" } else { "p" });
         kind.own(&folder);
         let data = folder.join("data");
@@ -268,6 +268,19 @@ impl Server {
         // A child that has just ended by itself is as dead as the others.
         Command::new("kill").arg("-9").args(children.split_whitespace()).output().unwrap();
         ok(Command::new("kill").args(["-9", &pid]));
+    }
+
+    /// Ends it in order, so that its data folder can be copied.
+    pub(crate) fn shut_down(&self) {
+        let signal = if self.kind == Kind::Mariadb { "TERM" } else { "INT" };
+        ok(Command::new("kill").args(["-s", signal, &self.process.to_string()]));
+        // What has ended has no program any more, also while nobody has asked how it ended.
+        let program = format!("/proc/{}/exe", self.process);
+        let start = Instant::now();
+        while fs::read_link(&program).is_ok() {
+            assert!(start.elapsed() < Duration::from_mins(1), "{:?} did not end", self.kind);
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// A session of the administrator, ready to be started; it reads SQL from its input.
