@@ -167,6 +167,10 @@ codes! {
         "A row that refers to something that is not unique (a name, an address) belongs to every record that has it. It would go with the first of them and be missed by the others. Relate child rows by a unique key; rows that only repeat such a value need a rule of their own.";
     CHILD_TWICE = "B233", "child rows that are named twice",
         "The same rows of the same table stand below one record twice. Where both entries say the same, one is enough; where one deletes and the other clears, only one can come true, and the log must not tell both. Two entries for one table are right when they refer by other columns, or when their conditions tell the rows apart.";
+    VALUE_ALTERED = "B234", "a value that the column keeps in another form",
+        "What is in final form is recognised by being exactly what the recipe writes. Here the database keeps it otherwise: \"0\" in a column of two decimals comes back as \"0.00\". The record would never count as done, and be found and written anew at each run. The remedy gives the form in which the database keeps the value.";
+    VALUE_REFUSED = "B235", "a value that the column does not take",
+        "What the recipe writes is no value of the column's type, is too long or too large for it, or breaks a condition of the table, so the database would refuse it for every record. Write a value that fits, or \"null\".";
     ACCOUNT_LACKS_RIGHT = "B260", "the account lacks a right that a rule needs",
         "The account in the policy may not do on this table what the rule asks. The rule does not run. `bewaard grants SYSTEM` prints the exact statements for an account that may do this and nothing else; an administrator of the database runs them.";
     ACCOUNT_HAS_MORE = "B261", "the account may do more than the rules need",

@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "contract/forms.rs"]
+mod forms;
 #[path = "contract/harness.rs"]
 mod harness;
 #[path = "contract/hostile.rs"]
@@ -23,7 +25,7 @@ mod suite;
 
 /// One test for each promise, on one engine.
 macro_rules! contract {
-    ($engine:ident, $start:expr, [$($promise:ident),* $(,)?], hostile [$($hostile:ident),* $(,)?]) => {
+    ($engine:ident, $start:expr, [$($promise:ident),* $(,)?], hostile [$($hostile:ident),* $(,)?], forms [$($form:ident),* $(,)?]) => {
         mod $engine {
             $(
                 #[tokio::test]
@@ -35,6 +37,12 @@ macro_rules! contract {
                 #[tokio::test]
                 async fn $hostile() {
                     crate::hostile::$hostile(&$start.await).await;
+                }
+            )*
+            $(
+                #[tokio::test]
+                async fn $form() {
+                    crate::forms::$form(&$start.await).await;
                 }
             )*
         }
@@ -83,6 +91,8 @@ macro_rules! whole_contract {
         a_record_that_a_trigger_puts_back_is_not_called_erased,
         tables_that_were_altered_since_they_were_checked_are_refused,
         a_column_that_others_refer_to_is_not_anonymised,
+    ], forms [
+        other_recipes_that_a_column_does_not_keep_are_faults,
     ]);)*
     };
 }

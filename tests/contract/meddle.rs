@@ -6,11 +6,12 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bewaard::connect::sql::catalogue::Table;
+use bewaard::connect::sql::catalogue::{Column, Table};
 use bewaard::connect::sql::connector::SqlConnector;
 use bewaard::connect::sql::engine::{
     Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate,
 };
+use bewaard::connect::sql::reads_back::ReadsBack;
 use bewaard::connect::sql::sqlite;
 use bewaard::connect::{Advice, Connector, EraseError, FieldKeys, Finding, Keeps};
 use bewaard::domain::digest::MacKey;
@@ -19,6 +20,7 @@ use bewaard::domain::outcome::Outcome;
 use bewaard::domain::policy::Access;
 use bewaard::domain::recipe::Recipe;
 use bewaard::domain::selection::TableName;
+use bewaard::domain::value::Scalar;
 use chrono::{DateTime, Utc};
 
 use super::harness::{
@@ -138,6 +140,15 @@ impl Engine for Meddler {
     }
     fn grants(&self, needs: &[Need]) -> Vec<String> {
         self.inner.grants(needs)
+    }
+    async fn reads_back(
+        &self,
+        session: &mut dyn Session,
+        table: &TableName,
+        column: &Column,
+        value: &Scalar,
+    ) -> Result<ReadsBack, SqlFault> {
+        self.inner.reads_back(session, table, column, value).await
     }
     async fn claim(&self, session: &mut dyn Session) -> Result<bool, SqlFault> {
         self.inner.claim(session).await

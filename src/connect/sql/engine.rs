@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::catalogue::{Column, Table};
+use super::reads_back::ReadsBack;
 use crate::connect::{Finding, Keeps};
 use crate::domain::id::BatchId;
 use crate::domain::selection::TableName;
@@ -156,6 +157,14 @@ pub trait Engine: Send + Sync {
     fn ask_deferred(&self) -> Option<Statement> {
         None
     }
+    /// What this column gives back of a value once it was written to it. Nothing is written to the table.
+    async fn reads_back(
+        &self,
+        session: &mut dyn Session,
+        table: &TableName,
+        column: &Column,
+        value: &Scalar,
+    ) -> Result<ReadsBack, SqlFault>;
     /// Takes the system-wide lock on this session; false if another session has it.
     async fn claim(&self, session: &mut dyn Session) -> Result<bool, SqlFault>;
     /// Whether *another* session (that of the run) still has the lock, asked from this one before COMMIT.

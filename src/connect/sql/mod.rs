@@ -22,6 +22,7 @@ pub mod postgres;
 mod predicate;
 mod preselect;
 mod probe;
+pub mod reads_back;
 mod records;
 mod relate;
 mod resolve;

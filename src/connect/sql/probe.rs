@@ -4,6 +4,7 @@ use super::catalogue::{Column, ForeignKey, OnDelete, Table, TypeClass};
 use super::connector::SqlConnector;
 use super::copies;
 use super::predicate::null_traps;
+use super::reads_back;
 use super::relate::{Link, Node, NodeAction, covers, named};
 use super::resolve::{self, BIG, Faults, Resolved, part_path, since_path};
 use super::schema::facts;
@@ -24,7 +25,6 @@ impl SqlConnector {
         let session = lease.session();
         let tables = tables::gather(self.engine.as_ref(), session, rule).await.map_err(self.sql(doing))?;
         let server = self.engine.server_findings(session).await.map_err(self.sql(doing))?;
-        lease.keep();
         let (resolved, findings) = resolve::resolve(rule, &tables, self.engine.dialect(), self.zone);
         self.checked(rule, resolved.as_ref()).await;
         let mut faults = Faults { findings };
@@ -33,6 +33,10 @@ impl SqlConnector {
             Some(resolved) => {
                 let mut check = Check { rule, resolved, tables: &tables, faults: &mut faults };
                 check.run();
+                let (engine, pseudonym) = (self.engine.as_ref(), &self.keys.pseudonym);
+                reads_back::ask(engine, session, pseudonym, rule, resolved, &mut faults)
+                    .await
+                    .map_err(self.sql(doing))?;
                 if faults.findings.iter().any(|one| one.severity == Severity::Fault) {
                     String::new()
                 } else {
@@ -41,6 +45,7 @@ impl SqlConnector {
             }
             None => String::new(),
         };
+        lease.keep();
         faults.findings.sort_by(|a, b| (a.severity, a.code.id, &a.at).cmp(&(b.severity, b.code.id, &b.at)));
         let effects: Vec<&str> =
             facts.lines().filter(|line| EFFECTS.iter().any(|kind| line.starts_with(kind))).collect();

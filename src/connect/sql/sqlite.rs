@@ -16,8 +16,9 @@ use futures_util::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Executor, Row as _, Sqlite, TypeInfo, ValueRef};
 
-use super::catalogue::Table;
+use super::catalogue::{Column, Table};
 use super::engine::{Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate};
+use super::reads_back::ReadsBack;
 use super::sqlite_catalogue;
 use super::sqlite_dialect::SqliteDialect;
 use super::sqlite_traces;
@@ -150,6 +151,26 @@ impl Engine for SqliteEngine {
 
     fn grants(&self, needs: &[Need]) -> Vec<String> {
         sqlite_catalogue::file_grants(&self.path, needs)
+    }
+
+    async fn reads_back(
+        &self,
+        session: &mut dyn Session,
+        table: &TableName,
+        column: &Column,
+        value: &Scalar,
+    ) -> Result<ReadsBack, SqlFault> {
+        let strict = sqlite_catalogue::is_strict(session, table).await?;
+        // A database of our own, in memory: what a column makes of a value depends on its declared type alone.
+        let connection = SqliteConnectOptions::new().in_memory(true).disable_statement_logging().connect().await;
+        let mut own = SqliteSession { connection: connection.map_err(|error| fault(&error, false))? };
+        own.execute(&Statement::plain(sqlite_catalogue::alike(column, strict))).await?;
+        let insert = Statement { text: "INSERT INTO alike (v) VALUES (?1)".into(), values: vec![value.clone()] };
+        let reads = match own.execute(&insert).await {
+            Ok(_) => own.rows(&Statement::plain("SELECT v FROM alike")).await.map(|rows| rows.concat()),
+            Err(found) => Err(found),
+        };
+        ReadsBack::of(reads.map(|row| row.into_iter().next().unwrap_or(Scalar::Null)), Ok(Scalar::Null))
     }
 
     async fn claim(&self, _session: &mut dyn Session) -> Result<bool, SqlFault> {

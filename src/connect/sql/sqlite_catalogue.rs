@@ -70,6 +70,24 @@ pub(super) async fn table(session: &mut dyn Session, name: &TableName) -> Result
     }))
 }
 
+/// Whether a table holds each column to its declared type.
+pub(super) async fn is_strict(session: &mut dyn Session, name: &TableName) -> Result<bool, SqlFault> {
+    let ask = ask("SELECT strict FROM pragma_table_list WHERE schema = 'main' AND name = ?1", &name.name);
+    Ok(session.rows(&ask).await?.first().is_some_and(|row| number(row, 0) != 0))
+}
+
+/// The statement for a table `alike` whose column `v` is declared as this one is.
+pub(super) fn alike(column: &Column, strict: bool) -> String {
+    // A declared type may be any text; in quotes it has the same affinity. STRICT knows six words, and no quotes.
+    let quoted = if column.ty.is_empty() { String::new() } else { format!("\"{}\"", column.ty.replace('"', "\"\"")) };
+    let word = column.ty.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if strict && word {
+        format!("CREATE TABLE alike (v {}) STRICT", column.ty)
+    } else {
+        format!("CREATE TABLE alike (v {quoted})")
+    }
+}
+
 async fn columns(
     session: &mut dyn Session,
     table: &str,

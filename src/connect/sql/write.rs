@@ -8,6 +8,7 @@ use super::catalogue::{Column, Table};
 use super::children::{Below, ChildRow};
 use super::engine::{Session, Statement};
 use super::erase::{Done, Eraser, Halt, Intent, Settled};
+use super::reads_back::as_written;
 use super::records::{aliased, chunk_size, flat};
 use super::relate::{Node, NodeAction};
 use crate::domain::outcome::Outcome;
@@ -333,7 +334,7 @@ impl Eraser<'_> {
             assign.join(", "),
             dialect.key_in(&names, 1, set.len() + 1)
         );
-        let mut values: Vec<Scalar> = set.iter().map(|(_, value)| value.clone()).collect();
+        let mut values: Vec<Scalar> = set.iter().map(|(column, value)| as_written(column, value)).collect();
         values.extend(flat(&[key]));
         Ok(session.execute(&Statement { text, values }).await? == 1)
     }

@@ -3,6 +3,7 @@
 mod catalogue;
 mod dialect;
 mod faults;
+mod reads_back;
 mod rights;
 mod server;
 mod session;
@@ -17,10 +18,11 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use mysql_async::{Opts, OptsBuilder};
 
 use super::actor::{ActorSession, Driver};
-use super::catalogue::Table;
+use super::catalogue::{Column, Table};
 use super::engine::{
     BATCH_TABLE, Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate,
 };
+use super::reads_back::ReadsBack;
 use super::tls;
 use crate::connect::{Advice, ConnectError, Finding, Keeps};
 use crate::domain::id::{BatchId, SystemId};
@@ -181,6 +183,20 @@ impl Engine for MariaEngine {
 
     fn grants(&self, needs: &[Need]) -> Vec<String> {
         rights::grants(needs, &self.asked(&self.account()))
+    }
+
+    async fn reads_back(
+        &self,
+        session: &mut dyn Session,
+        table: &TableName,
+        column: &Column,
+        value: &Scalar,
+    ) -> Result<ReadsBack, SqlFault> {
+        if !self.mariadb() {
+            // MySQL has no variables of a column's type outside stored programs.
+            return Ok(ReadsBack::CannotTell);
+        }
+        reads_back::reads_back(session, &self.access.database, table, column, value).await
     }
 
     async fn claim(&self, session: &mut dyn Session) -> Result<bool, SqlFault> {

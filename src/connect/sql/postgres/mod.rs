@@ -3,6 +3,7 @@
 mod catalogue;
 mod dialect;
 mod faults;
+mod reads_back;
 mod rights;
 mod server;
 mod session;
@@ -15,10 +16,11 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use sqlx::postgres::PgConnectOptions;
 
 use super::actor::ActorSession;
-use super::catalogue::Table;
+use super::catalogue::{Column, Table};
 use super::engine::{
     BATCH_TABLE, Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate,
 };
+use super::reads_back::ReadsBack;
 use super::tls;
 use crate::connect::{Advice, ConnectError, Finding, Keeps};
 use crate::domain::id::{BatchId, SystemId};
@@ -137,6 +139,16 @@ impl Engine for PostgresEngine {
 
     fn grants(&self, needs: &[Need]) -> Vec<String> {
         rights::grants(needs, &self.asked())
+    }
+
+    async fn reads_back(
+        &self,
+        session: &mut dyn Session,
+        table: &TableName,
+        column: &Column,
+        value: &Scalar,
+    ) -> Result<ReadsBack, SqlFault> {
+        reads_back::reads_back(session, &self.dialect, table, column, value).await
     }
 
     async fn claim(&self, session: &mut dyn Session) -> Result<bool, SqlFault> {
