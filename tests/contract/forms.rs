@@ -222,3 +222,37 @@ pub(crate) async fn other_recipes_that_a_column_does_not_keep_are_faults(harness
         assert_eq!(code(of("v", Recipe::Marker)).await, Some("B235"), "no moment fits into eight characters");
     }
 }
+
+/// What a unique index over more than plain columns says of a fixed value: (column, severity).
+async fn unique(harness: &dyn Harness, indexes: &str, expected: &[(&str, Option<Severity>)]) {
+    harness.sql(&format!("CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a VARCHAR(40), b VARCHAR(40), c VARCHAR(40), seen DATE); {indexes}")).await;
+    let connector = open(&harness.system());
+    for (column, severity) in expected {
+        let mut rule = rule("t", vec![clock("seen", None)]);
+        rule.parts = vec![part(&rule, "v", [((*column).to_string(), Recipe::Fixed("weg".into()))].into())];
+        let findings = connector.probe(&rule).await.unwrap().findings;
+        let told = findings.iter().find(|one| one.code.id == "B211").map(|one| one.severity);
+        assert_eq!(told, *severity, "{column}: {findings:?}");
+    }
+}
+
+const FAULT: Option<Severity> = Some(Severity::Fault);
+const WARNING: Option<Severity> = Some(Severity::Warning);
+
+#[tokio::test]
+async fn a_unique_index_over_part_of_a_column_refuses_one_value_for_all_on_mariadb() {
+    let indexes = "CREATE UNIQUE INDEX ua ON t (a(10)); CREATE INDEX ub ON t (b(10));";
+    unique(&Served::start(Kind::Mariadb).await, indexes, &[("a", FAULT), ("b", None)]).await;
+}
+
+#[tokio::test]
+async fn a_unique_index_over_an_expression_or_some_rows_is_told_on_postgres() {
+    let indexes = "CREATE UNIQUE INDEX ON t (lower(a)); CREATE UNIQUE INDEX ON t (b) WHERE seen IS NULL; CREATE INDEX ON t (lower(c));";
+    unique(&Served::start(Kind::Postgres).await, indexes, &[("a", FAULT), ("b", WARNING), ("c", None)]).await;
+}
+
+#[tokio::test]
+async fn a_unique_index_over_some_rows_is_told_on_sqlite() {
+    let indexes = "CREATE UNIQUE INDEX ub ON t (b) WHERE seen IS NULL; CREATE INDEX uc ON t (c) WHERE seen IS NULL;";
+    unique(&Sqlite::start().await, indexes, &[("b", WARNING), ("c", None)]).await;
+}

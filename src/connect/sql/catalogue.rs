@@ -15,6 +15,9 @@ pub struct Table {
     pub primary_key: Vec<String>,
     /// Unique indexes over plain columns, without a condition.
     pub unique: Vec<Vec<String>>,
+    /// Columns in which a unique index refuses some equal values though it is none over plain columns: it takes a prefix or
+    /// an expression of them (true), or holds some rows only (false).
+    pub partly_unique: Vec<(String, bool)>,
     /// All indexes over plain columns (the leading columns of others), the primary key and unique ones included.
     pub indexes: Vec<Vec<String>>,
     /// Foreign keys of other tables (or its own) that refer to it.

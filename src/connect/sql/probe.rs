@@ -254,6 +254,14 @@ impl Check<'_> {
             let text = format!("{named} is unique: a second record can't get the same value");
             self.faults.fault(codes::UNIQUE_CONFLICT, at, text, "use a template with {key}, a pseudonym, or \"null\"");
         }
+        let partly = table.partly_unique.iter().filter(|(name, _)| *name == column.name).map(|(_, rows)| *rows).max();
+        if let (false, true, Some(all_rows)) = (unique, same, partly) {
+            let severity = if all_rows { Severity::Fault } else { Severity::Warning };
+            let text = format!("a unique index speaks of {named}: a second record may not get the same value");
+            let remedy =
+                "read that index; use a template with {key}, a pseudonym, or \"null\" where it covers these records";
+            self.faults.add(severity, codes::UNIQUE_CONFLICT, at, text, remedy);
+        }
         let length = match recipe {
             Recipe::Fixed(text) => Some(text.chars().count() as u64),
             Recipe::Template(text) => Some(text.replace("{key}", "").chars().count() as u64 + 1),

@@ -46,7 +46,7 @@ pub(super) async fn table(session: &mut dyn Session, name: &TableName) -> Result
     for column in columns.iter_mut().filter(|_| kind == TableKind::Table) {
         column.collation = collation(session, &name.name, &column.name).await?;
     }
-    let (unique, mut indexes) = indexes(session, &name.name, &columns).await?;
+    let (unique, partly_unique, mut indexes) = indexes(session, &name.name, &columns).await?;
     if !primary_key.is_empty() && !indexes.contains(&primary_key) {
         indexes.push(primary_key.clone());
     }
@@ -58,6 +58,7 @@ pub(super) async fn table(session: &mut dyn Session, name: &TableName) -> Result
         columns,
         primary_key,
         unique,
+        partly_unique,
         indexes,
         referenced_by,
         references,
@@ -175,12 +176,12 @@ async fn collation(session: &mut dyn Session, table: &str, column: &str) -> Resu
     }
 }
 
-type Indexes = (Vec<Vec<String>>, Vec<Vec<String>>);
+type Indexes = (Vec<Vec<String>>, Vec<(String, bool)>, Vec<Vec<String>>);
 
 async fn indexes(session: &mut dyn Session, table: &str, columns: &[Column]) -> Result<Indexes, SqlFault> {
     let listed =
         session.rows(&ask("SELECT name, \"unique\", partial FROM pragma_index_list(?1, 'main')", table)).await?;
-    let (mut unique, mut all) = (Vec::new(), Vec::new());
+    let (mut unique, mut partly, mut all) = (Vec::new(), Vec::new(), Vec::new());
     for index in &listed {
         let parts = session
             .rows(&ask(
@@ -198,12 +199,15 @@ async fn indexes(session: &mut dyn Session, table: &str, columns: &[Column]) -> 
         };
         if number(index, 1) != 0 && !partial && plain.len() == parts.len() && parts.iter().all(own) {
             unique.push(plain.clone());
+        } else if number(index, 1) != 0 {
+            // The columns of an expression are told by no catalogue.
+            partly.extend(plain.iter().map(|name| (name.clone(), !partial)));
         }
         if !plain.is_empty() && !partial {
             all.push(plain);
         }
     }
-    Ok((unique, all))
+    Ok((unique, partly, all))
 }
 
 type ForeignKeys = (Vec<ForeignKey>, Vec<ForeignKey>);

@@ -22,7 +22,8 @@ pub(super) async fn table(
     let exact = |row: &&Row| text(row, 0) == schema && text(row, 1) == name.name;
     let Some(head) = ask(HEAD).await?.iter().find(exact).cloned() else { return Ok(None) };
     let columns: Vec<Column> = ask(COLUMNS).await?.iter().map(column).collect();
-    let (indexes, unique, primary_key) = indexes(&ask(INDEXES).await?);
+    let listed = ask(INDEXES).await?;
+    let (indexes, unique, primary_key) = indexes(&listed);
     // Again without regard to case: `t` and `T` may both be there.
     let with = |at: usize, rows: Vec<Row>| -> Vec<Row> {
         rows.into_iter().filter(|row| text(row, at) == schema && text(row, at + 1) == name.name).collect()
@@ -41,6 +42,7 @@ pub(super) async fn table(
         columns,
         primary_key,
         unique,
+        partly_unique: prefixes(&listed),
         indexes,
         referenced_by,
         references,
@@ -157,6 +159,12 @@ fn indexes(rows: &[Row]) -> (Vec<Vec<String>>, Vec<Vec<String>>, Vec<String>) {
         }
     }
     (all, unique, primary)
+}
+
+/// Columns of which a unique index takes the beginning only.
+fn prefixes(rows: &[Row]) -> Vec<(String, bool)> {
+    let prefix = |row: &&Row| number(row, 2) == 0 && !row.get(3).is_none_or(Scalar::is_null) && text(row, 4) == "BTREE";
+    rows.iter().filter(prefix).map(|row| (text(row, 1), true)).collect()
 }
 
 fn foreign_keys(rows: &[Row]) -> Vec<ForeignKey> {

@@ -19,6 +19,7 @@ pub(super) async fn table(
     let mut ask = async |text: &str| session.rows(&Statement { text: text.into(), values: vec![oid.clone()] }).await;
     let columns = ask(COLUMNS).await?.iter().map(column).collect();
     let (indexes, mut unique, mut primary_key) = indexes(&ask(INDEXES).await?);
+    let partly_unique = ask(PARTLY_UNIQUE).await?.iter().map(|row| (text(row, 0), flag(row, 1))).collect();
     if flag(&head, 4) {
         // Rows of the tables that inherit from it are its rows too, and no key of it holds for them.
         unique.clear();
@@ -34,6 +35,7 @@ pub(super) async fn table(
         columns,
         primary_key,
         unique,
+        partly_unique,
         indexes,
         referenced_by: foreign_keys(&others),
         references: foreign_keys(&own),
@@ -74,6 +76,14 @@ const INDEXES: &str = "SELECT i.indexrelid::text, a.attname::text, i.indisunique
      CROSS JOIN LATERAL generate_series(0, i.indnkeyatts - 1) AS k(place) \
      LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.place] AND a.attnum > 0 \
      WHERE i.indrelid = $1::text::oid ORDER BY c.relname, k.place";
+
+// What an index with an expression or a condition speaks of stands among its dependencies.
+const PARTLY_UNIQUE: &str = "SELECT DISTINCT a.attname::text, i.indpred IS NULL FROM pg_index i \
+     JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid \
+     AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0 \
+     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = d.refobjsubid \
+     WHERE i.indrelid = $1::text::oid AND i.indisunique AND i.indisvalid \
+     AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL) ORDER BY 1, 2";
 
 // Copies of a key for single partitions have a parent.
 const REFERENCES: &str = "SELECT f.conname::text, sn.nspname::text, s.relname::text, sa.attname::text, \
