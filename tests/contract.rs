@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "contract/clocks.rs"]
+mod clocks;
 #[path = "contract/forms.rs"]
 mod forms;
 #[path = "contract/harness.rs"]

@@ -238,6 +238,14 @@ pub trait Dialect: Send + Sync {
     /// `expression < day` for a clock column of a date type, generous where zones matter. `None` where this engine
     /// or type gives no safe order (text, dynamic types).
     fn before_day(&self, expression: &str, column: &Column, day: NaiveDate) -> Option<String>;
+    /// Whether a column holds values of its own type only, so that its newest is what the server says.
+    fn holds_to_types(&self) -> bool {
+        true
+    }
+    /// That a date has a month or a day that is zero, where this engine keeps such dates.
+    fn partial_date(&self, _expression: &str, _column: &Column) -> Option<String> {
+        None
+    }
     /// The text of a present moment that a column takes, for markers.
     fn moment(&self, now: DateTime<Utc>, column: &Column) -> Scalar;
     /// Whether a row whose foreign key refers to the row itself can be deleted as it is (InnoDB refuses: its reference

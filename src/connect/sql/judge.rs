@@ -139,7 +139,8 @@ impl Eraser<'_> {
             let pairs = self.resolved().sources.iter().zip(before.clocks.iter().zip(&after.clocks));
             for (source, (before, after)) in pairs {
                 let newer = if newest_by_server(self.reader.dialect, source) {
-                    after.iter().max() > before.iter().max()
+                    let reading = |values: &[Scalar]| self.reader.reading(source, values);
+                    after.iter().max() > before.iter().max() || reading(after) > reading(before)
                 } else {
                     !contains_all(before, after)
                 };

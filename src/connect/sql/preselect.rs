@@ -40,7 +40,10 @@ fn all_plain(reader: &Reader<'_>, ground: &Ground, day: NaiveDate) -> Option<Str
     let earliest = NaiveDate::from_ymd_opt(1970, 1, 2)?.checked_add_days(Days::new(SLACK))?;
     let (mut each, mut any) = (Vec::new(), Vec::new());
     for source in sources(reader, ground)? {
-        let is_day = format!("({} AND NOT {})", before(reader, source, latest)?, before(reader, source, earliest)?);
+        let partial = reader.dialect.partial_date(&expression(reader, source), &source.column);
+        let whole = partial.map_or_else(String::new, |partial| format!(" AND NOT {partial}"));
+        let (late, early) = (before(reader, source, latest)?, before(reader, source, earliest)?);
+        let is_day = format!("({late} AND NOT {early}{whole})");
         each.push(format!("({} IS NULL OR {is_day})", expression(reader, source)));
         any.push(is_day);
     }

@@ -248,10 +248,12 @@ impl Reader<'_> {
                 }
                 let how = if newest_by_server(self.dialect, source) { Related::Newest } else { Related::Each };
                 for row in session.rows(&self.related(source, &keys, how)).await? {
-                    let Some((value, key)) = row.split_last() else { continue };
+                    let (key, values) = row.split_at_checked(self.resolved.key.len()).unwrap_or_default();
                     let record = places.get(key).and_then(|at| chunk.get_mut(*at));
                     if let Some(clock) = record.and_then(|record| record.clocks.get_mut(place)) {
-                        clock.push(value.clone());
+                        // Behind the first stand odd dates, where there are any.
+                        let odd = values.iter().skip(1).filter(|value| !value.is_null());
+                        clock.extend(values.iter().take(1).chain(odd).cloned());
                     }
                 }
             }
@@ -274,7 +276,10 @@ impl Reader<'_> {
             Related::Each => (dialect.read(&expression, &source.column), String::new()),
             Related::Newest => {
                 let by: Vec<String> = key.iter().map(|(expression, _)| expression.clone()).collect();
-                (dialect.read(&format!("MAX({expression})"), &source.column), format!(" GROUP BY {}", by.join(", ")))
+                let mut values = vec![format!("MAX({expression})")];
+                values.extend(odd(dialect, &expression, source));
+                let values: Vec<String> = values.iter().map(|value| dialect.read(value, &source.column)).collect();
+                (values.join(", "), format!(" GROUP BY {}", by.join(", ")))
             }
         };
         let text = format!(
@@ -302,10 +307,13 @@ impl Reader<'_> {
     }
 
     fn readings(&self, record: &Record) -> Vec<Reading> {
-        let one = |(source, values): (&Source, &Vec<Scalar>)| {
-            clock::newest(values.iter().map(|value| clock::read(value, &source.format, source.zone, self.zone)))
-        };
+        let one = |(source, values): (&Source, &Vec<Scalar>)| self.reading(source, values);
         self.resolved.sources.iter().zip(&record.clocks).map(one).collect()
+    }
+
+    /// What the values of one clock say together.
+    pub(super) fn reading(&self, source: &Source, values: &[Scalar]) -> Reading {
+        clock::newest(values.iter().map(|value| clock::read(value, &source.format, source.zone, self.zone)))
     }
 
     /// The keyed digest of the key, the clocks and the columns that would be written.
@@ -359,12 +367,28 @@ enum Related {
 /// read value by value, for what can't be read may be newer than all the others.
 pub(super) fn newest_by_server(dialect: &dyn Dialect, source: &Source) -> bool {
     match (source.column.class, &source.format) {
-        (TypeClass::Integer, ClockFormat::Epoch | ClockFormat::EpochMillis) => true,
+        (TypeClass::Integer, ClockFormat::Epoch | ClockFormat::EpochMillis) => dialect.holds_to_types(),
         (TypeClass::Date | TypeClass::DateTime | TypeClass::Moment, ClockFormat::Iso) => {
             dialect.before_day("c", &source.column, NaiveDate::default()).is_some()
         }
         _ => false,
     }
+}
+
+/// What is no plain day among related rows, though another of them is newer: a date before 1970, and a date with a part
+/// that is zero. One of each is enough for the clock to be unreadable.
+fn odd(dialect: &dyn Dialect, expression: &str, source: &Source) -> Vec<String> {
+    let day = NaiveDate::from_ymd_opt(1970, 1, 2).unwrap_or_default();
+    let partial = dialect.partial_date(expression, &source.column);
+    let early = match source.format {
+        ClockFormat::Epoch => Some(format!("{expression} < 172800 AND {expression} <> 0")),
+        ClockFormat::EpochMillis => Some(format!("{expression} < 172800000 AND {expression} <> 0")),
+        _ => dialect.before_day(expression, &source.column, day),
+    };
+    let whole = partial.as_ref().map_or_else(String::new, |partial| format!(" AND NOT {partial}"));
+    let early = early.map(|early| format!("MIN(CASE WHEN {early}{whole} THEN {expression} END)"));
+    let partial = partial.map(|partial| format!("MAX(CASE WHEN {partial} THEN {expression} END)"));
+    early.into_iter().chain(partial).collect()
 }
 
 pub(super) fn where_all(conditions: &[String]) -> String {

@@ -82,6 +82,11 @@ impl Dialect for SqliteDialect {
         None
     }
 
+    fn holds_to_types(&self) -> bool {
+        // An empty text in a column of numbers is newer than all of them, and says nothing.
+        false
+    }
+
     fn moment(&self, now: DateTime<Utc>, column: &Column) -> Scalar {
         match column.class {
             TypeClass::Integer => Scalar::Int(now.timestamp()),

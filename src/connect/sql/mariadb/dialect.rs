@@ -205,6 +205,11 @@ impl Dialect for MariaDialect {
         Some(format!("{expression} < {kind}'{day}{time}'"))
     }
 
+    fn partial_date(&self, expression: &str, column: &Column) -> Option<String> {
+        let dated = matches!(column.class, TypeClass::Date | TypeClass::DateTime | TypeClass::Moment);
+        dated.then(|| format!("(MONTH({expression}) = 0 OR DAYOFMONTH({expression}) = 0)"))
+    }
+
     fn moment(&self, now: DateTime<Utc>, column: &Column) -> Scalar {
         match column.class {
             TypeClass::Integer => Scalar::Int(now.timestamp()),
