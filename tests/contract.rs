@@ -6,6 +6,8 @@ mod support;
 
 #[path = "contract/clocks.rs"]
 mod clocks;
+#[path = "contract/deferred.rs"]
+mod deferred;
 #[path = "contract/forms.rs"]
 mod forms;
 #[path = "contract/harness.rs"]

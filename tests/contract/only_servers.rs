@@ -172,32 +172,3 @@ async fn identity_in_bytes(kind: Kind, ty: &str, broken: &str) {
     let receipts = erase(connector.as_ref(), &rule, &items, &holds).await.unwrap();
     assert_eq!(outcomes(&receipts), [Outcome::Withheld, Outcome::Erased, Outcome::Withheld]);
 }
-
-#[tokio::test]
-async fn a_deferred_foreign_key_keeps_its_record_and_no_other_on_postgres() {
-    let harness = Served::start(Kind::Postgres).await;
-    harness
-        .sql(
-            "CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY, seen DATE);
-             CREATE TABLE loans (id INTEGER NOT NULL PRIMARY KEY, user_id INTEGER);
-             INSERT INTO users SELECT i, '2020-01-01' FROM generate_series(1, 9) i;",
-        )
-        .await;
-    let connector = open(&harness.system());
-    let mut rule = old("users");
-    // As Django declares all of its foreign keys; rows that no child of the rule takes.
-    sql(&mut rule).children = vec![child("loans", "user_id", vec![])];
-    sql(&mut rule).children[0].relation.filter = Some(Predicate::IsNull("id".into()));
-    harness
-        .sql(
-            "ALTER TABLE loans ADD FOREIGN KEY (user_id) REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED;
-             CREATE INDEX l ON loans (user_id);
-             INSERT INTO loans VALUES (1, 5);",
-        )
-        .await;
-    let items = due(connector.as_ref(), &rule, &no_holds()).await;
-    let receipts = erase(connector.as_ref(), &rule, &items, &no_holds()).await.unwrap();
-    let words = outcomes(&receipts);
-    assert_eq!(words.iter().filter(|word| **word == Outcome::Erased).count(), 8, "{words:?}");
-    assert_eq!(words[4], Outcome::Failed, "{words:?}");
-}

@@ -157,6 +157,15 @@ pub trait Engine: Send + Sync {
     fn ask_deferred(&self) -> Option<Statement> {
         None
     }
+    /// References that lead nowhere in these tables, where a deferred one can't be asked about before COMMIT. It reads the
+    /// tables whole, and is asked only when COMMIT was refused.
+    async fn broken_references(
+        &self,
+        _session: &mut dyn Session,
+        _tables: &[&TableName],
+    ) -> Result<Vec<Row>, SqlFault> {
+        Ok(Vec::new())
+    }
     /// What this column gives back of a value once it was written to it. Nothing is written to the table.
     async fn reads_back(
         &self,

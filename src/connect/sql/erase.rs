@@ -7,10 +7,10 @@
 //! that table and our COMMIT is seen by nobody. Its record goes and the row stays behind, untouched. With a foreign key
 //! the server makes that program wait, and then refuses its row. `tests/servers/windows.rs` holds both.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::{Engine, FaultKind, Session, SqlFault};
+use super::engine::{Engine, FaultKind, Row, Session, SqlFault};
 use super::fault;
 use super::memory::Memory;
 use super::records::{ReadFault, Reader, Record};
@@ -18,6 +18,7 @@ use super::resolve::Resolved;
 use crate::connect::{Advice, Batch, CommitWatch, ConnectError, EraseError, Judge};
 use crate::domain::id::SystemId;
 use crate::domain::outcome::{Outcome, Receipt};
+use crate::domain::selection::TableName;
 use crate::domain::value::Key;
 
 /// The verb phrase of every error here.
@@ -88,7 +89,7 @@ impl From<ReadFault> for Halt {
 pub(super) struct Try<'t> {
     /// The items that are to go.
     pub(super) items: &'t [usize],
-    /// Whether it is meant, or rolled back whatever it finds.
+    /// Whether it is meant, or rolled back whatever it finds: then it also asks for what COMMIT would refuse.
     pub(super) commit: bool,
 }
 
@@ -270,6 +271,7 @@ impl<'a> Eraser<'a> {
 
     async fn within(&self, session: &mut dyn Session, this: Try<'_>) -> Result<Settled, Halt> {
         let mut settled = Settled::new();
+        let broken = if this.commit { Vec::new() } else { self.broken_references(session).await? };
         let intent = self.read_and_judge(session, this, &mut settled).await?;
         if this.commit {
             self.as_checked(session).await?;
@@ -314,7 +316,20 @@ impl<'a> Eraser<'a> {
             // So that the records that it keeps can be found, and the others go.
             session.execute(&ask).await?;
         }
+        if !this.commit && more(&broken, &self.broken_references(session).await?) {
+            return Err(SqlFault { kind: FaultKind::Constraint, code: "a deferred foreign key".into() }.into());
+        }
         Ok(settled)
+    }
+
+    /// References that lead nowhere, among the tables that are written and those that refer to them.
+    async fn broken_references(&self, session: &mut dyn Session) -> Result<Vec<Row>, Halt> {
+        let nodes = self.resolved().nodes.iter().map(|node| &node.table);
+        let tables: BTreeSet<&TableName> = nodes
+            .flat_map(|table| std::iter::once(&table.name).chain(table.referenced_by.iter().map(|key| &key.table)))
+            .collect();
+        let tables: Vec<&TableName> = tables.into_iter().collect();
+        Ok(self.engine.broken_references(session, &tables).await?)
     }
 
     pub(super) fn point(&self, this: Try<'_>, name: &'static str) {
@@ -398,4 +413,13 @@ impl<'a> Eraser<'a> {
         }
         out
     }
+}
+
+/// Whether a row stands more often in the second list. Both are sorted.
+fn more(before: &[Row], after: &[Row]) -> bool {
+    let mut before = before.iter().peekable();
+    after.iter().any(|row| {
+        while before.next_if(|one| *one < row).is_some() {}
+        before.next_if(|one| *one == row).is_none()
+    })
 }

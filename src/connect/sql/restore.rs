@@ -5,10 +5,12 @@
 //! one of them. Nothing that is there is overwritten, but for the exact final form that the purge left. What was put
 //! back is read again before it counts: a trigger that changed it makes it fail.
 
+mod there;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalogue::{Column, Table};
-use super::engine::{Dialect, Engine, FaultKind, Row, Session, SqlFault, Statement};
+use super::engine::{Dialect, Engine, FaultKind, Session, SqlFault, Statement};
 use super::fault;
 use super::keep::{FORM, Whole, WholeRow, Written, row_key};
 use crate::connect::{Advice, Back, CommitWatch, ConnectError, EraseError, Undo};
@@ -44,6 +46,31 @@ enum Not {
     Misfit,
     /// The database says no.
     Sql(SqlFault),
+}
+
+/// Why an attempt ended.
+enum Ended {
+    /// The database refuses what was put back, and nobody knows which item: another attempt may.
+    Refused(SqlFault),
+    /// Nothing happened.
+    NotDone(SqlFault),
+    /// As it is told.
+    Told(EraseError),
+}
+
+impl Ended {
+    fn told(self, system: &SystemId) -> EraseError {
+        match self {
+            Self::Refused(found) | Self::NotDone(found) => EraseError::NotDone(fault::from_sql(system, DOING, &found)),
+            Self::Told(error) => error,
+        }
+    }
+}
+
+impl From<SqlFault> for Ended {
+    fn from(fault: SqlFault) -> Self {
+        Self::NotDone(fault)
+    }
 }
 
 impl From<SqlFault> for Not {
@@ -102,17 +129,47 @@ impl<'a> Restorer<'a> {
         batch_row: Option<&BatchId>,
         watch: &dyn CommitWatch,
     ) -> Result<Vec<Back>, EraseError> {
-        let not_done = |found: &SqlFault| EraseError::NotDone(fault::from_sql(system, DOING, found));
-        let own = |what: &str, advice| EraseError::NotDone(fault::own(system, DOING, what.into(), advice));
-        let backs = self.rounds(session, wholes).await.map_err(|found| not_done(&found))?;
+        match self.attempt(session, system, wholes, batch_row, watch, false).await {
+            Err(Ended::Refused(_)) => {
+                // Of a reference that is asked about only at COMMIT nobody says whose it is: each item by itself then.
+                let again = async |session: &mut dyn Session| {
+                    session.rollback().await?;
+                    session.begin().await
+                };
+                again(session).await.map_err(|found| EraseError::NotDone(fault::from_sql(system, DOING, &found)))?;
+                let told = self.attempt(session, system, wholes, batch_row, watch, true).await;
+                told.map_err(|ended| ended.told(system))
+            }
+            told => told.map_err(|ended| ended.told(system)),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        session: &mut dyn Session,
+        system: &SystemId,
+        wholes: &[Whole],
+        batch_row: Option<&BatchId>,
+        watch: &dyn CommitWatch,
+        each: bool,
+    ) -> Result<Vec<Back>, Ended> {
+        let own = |what: &str, advice| Ended::Told(EraseError::NotDone(fault::own(system, DOING, what.into(), advice)));
+        let refused = |found: SqlFault| match found.kind {
+            FaultKind::Constraint => Ended::Refused(found),
+            _ => Ended::NotDone(found),
+        };
+        let backs = self.rounds(session, wholes, each).await?;
         watch.point("undo-statements");
         if let Some(batch) = batch_row {
-            session.execute(&self.engine.insert_batch_row(batch)).await.map_err(|found| not_done(&found))?;
+            session.execute(&self.engine.insert_batch_row(batch)).await?;
         }
-        if !self.engine.still_claimed(session).await.map_err(|found| not_done(&found))? {
+        if let Some(ask) = self.engine.ask_deferred() {
+            session.execute(&ask).await.map_err(refused)?;
+        }
+        if !self.engine.still_claimed(session).await? {
             return Err(own("this run no longer has the system's lock", Advice::Stop));
         }
-        let ticket = session.ticket().await.map_err(|found| not_done(&found))?;
+        let ticket = session.ticket().await?;
         watch.point("undo-before-commit");
         if watch.before_commit(ticket.as_deref()).is_err() {
             return Err(own("what must stand on this host's disk first could not be written", Advice::Fix));
@@ -122,23 +179,26 @@ impl<'a> Restorer<'a> {
                 watch.point("undo-after-commit");
                 Ok(backs)
             }
-            Err(found)
-                if matches!(found.kind, FaultKind::LockTimeout | FaultKind::Deadlock | FaultKind::Constraint) =>
-            {
-                Err(not_done(&found))
+            Err(found) if matches!(found.kind, FaultKind::LockTimeout | FaultKind::Deadlock) => {
+                Err(Ended::NotDone(found))
             }
-            Err(found) => Err(EraseError::InDoubt(fault::from_sql(system, DOING, &found))),
+            Err(found) if found.kind == FaultKind::Constraint => Err(refused(found)),
+            Err(found) => Err(Ended::Told(EraseError::InDoubt(fault::from_sql(system, DOING, &found)))),
         }
     }
 
     /// Item by item, until a whole round brings none back.
-    async fn rounds(&self, session: &mut dyn Session, wholes: &[Whole]) -> Result<Vec<Back>, SqlFault> {
+    async fn rounds(&self, session: &mut dyn Session, wholes: &[Whole], each: bool) -> Result<Vec<Back>, SqlFault> {
         let mut backs: Vec<Option<Back>> = wholes.iter().map(|_| None).collect();
         loop {
             let mut moved = false;
             for (whole, back) in wholes.iter().zip(&mut backs).filter(|(_, back)| back.is_none()) {
                 session.savepoint().await?;
-                let tried = self.one(session, whole).await;
+                let mut tried = self.one(session, whole).await;
+                if each && tried.is_ok() {
+                    let asked = self.refers_somewhere(session, whole).await;
+                    tried = tried.and_then(|done| asked.map(|()| done));
+                }
                 session.end_savepoint(tried.is_ok()).await.map_err(|found| match &tried {
                     // The first fault tells more than that there is no savepoint any more.
                     Err(Not::Sql(first)) => first.clone(),
@@ -216,56 +276,11 @@ impl<'a> Restorer<'a> {
         Ok(out)
     }
 
-    async fn is_there(&self, session: &mut dyn Session, row: &WholeRow) -> Result<bool, Not> {
-        Ok(self.there(session, row).await?.contains(&row.values))
-    }
-
     fn fitting(&self, table: &TableName, columns: &[String], key: &[String]) -> Result<Fitting<'_>, Not> {
         let table = self.tables.get(table).ok_or(Not::Misfit)?;
         let find = |names: &[String]| names.iter().map(|name| table.column(name)).collect::<Option<Vec<_>>>();
         let (columns, key) = (find(columns).ok_or(Not::Misfit)?, find(key).ok_or(Not::Misfit)?);
         Ok(Fitting { table, columns, key })
-    }
-
-    /// The rows that stand where this one stood, locked: by its key, or where there is none by all its values.
-    async fn there(&self, session: &mut dyn Session, row: &WholeRow) -> Result<Vec<Row>, Not> {
-        let fitting = self.fitting(&row.table, &row.columns, &row.key)?;
-        if !row.key.is_empty() {
-            return Ok(self.select(session, &fitting, &row_key(row).0).await?);
-        }
-        let comparable = |column: &&Column| !matches!(column.class, super::catalogue::TypeClass::Json);
-        let by: Vec<(&Column, &Scalar)> = fitting
-            .columns
-            .iter()
-            .copied()
-            .zip(&row.values)
-            .filter(|(column, value)| comparable(column) && matches!(value, Scalar::Int(_) | Scalar::Text(_)))
-            .collect();
-        let (key, values): (Vec<&Column>, Vec<Scalar>) =
-            by.into_iter().map(|(column, value)| (column, value.clone())).unzip();
-        Ok(self.select(session, &Fitting { key, ..fitting }, &values).await?)
-    }
-
-    async fn select(
-        &self,
-        session: &mut dyn Session,
-        fitting: &Fitting<'_>,
-        key: &[Scalar],
-    ) -> Result<Vec<Row>, SqlFault> {
-        let dialect = self.dialect();
-        let read = |column: &&Column| dialect.read(&dialect.name(&column.name), column);
-        let items: Vec<String> = fitting.columns.iter().map(read).collect();
-        let names: Vec<(String, &Column)> =
-            fitting.key.iter().map(|column| (dialect.name(&column.name), *column)).collect();
-        let condition =
-            if names.is_empty() { String::new() } else { format!(" WHERE {}", dialect.key_in(&names, 1, 1)) };
-        let text = format!(
-            "SELECT {} FROM {}{condition}{}",
-            items.join(", "),
-            dialect.table(&fitting.table.name),
-            dialect.lock()
-        );
-        session.rows(&Statement { text, values: key.to_vec() }).await
     }
 
     async fn insert(&self, session: &mut dyn Session, row: &WholeRow) -> Result<(), Not> {
@@ -321,42 +336,6 @@ impl<'a> Restorer<'a> {
         );
         values.extend(key.iter().cloned());
         if session.execute(&Statement { text, values }).await? == 1 { Ok(()) } else { Err(Not::Misfit) }
-    }
-
-    async fn stands(&self, session: &mut dyn Session, write: &Written) -> Result<Stands, Not> {
-        let fitting = self.fitting(&write.table, &write.columns, &write.key)?;
-        let rows = self.select(session, &fitting, &write.row.0).await?;
-        Ok(match rows.first() {
-            Some(row) if *row == write.after => Stands::Final,
-            Some(row) if *row == write.before => Stands::Before,
-            _ => Stands::Other,
-        })
-    }
-
-    /// Whether each item is back; nothing is written.
-    pub(super) async fn look_all(&self, session: &mut dyn Session, wholes: &[Whole]) -> Result<Vec<Back>, SqlFault> {
-        let mut backs = Vec::with_capacity(wholes.len());
-        for whole in wholes {
-            backs.push(match self.look(session, whole).await {
-                Ok(back) => back,
-                Err(Not::Conflict) => Back::all(Restored::Conflict),
-                Err(Not::Misfit) => Back::all(Restored::Failed),
-                Err(Not::Sql(found)) => return Err(found),
-            });
-        }
-        Ok(backs)
-    }
-
-    async fn look(&self, session: &mut dyn Session, whole: &Whole) -> Result<Back, Not> {
-        if !self.missing(session, &whole.rows).await?.is_empty() {
-            return Ok(Back::all(Restored::Failed));
-        }
-        let mut back = Back::all(Restored::Restored);
-        for write in &whole.writes {
-            let stands = self.stands(session, write).await?;
-            note(&mut back, write, stands, Restored::Failed);
-        }
-        Ok(back)
     }
 }
 

@@ -153,6 +153,10 @@ impl Engine for SqliteEngine {
         sqlite_catalogue::file_grants(&self.path, needs)
     }
 
+    async fn broken_references(&self, session: &mut dyn Session, tables: &[&TableName]) -> Result<Vec<Row>, SqlFault> {
+        sqlite_catalogue::broken_references(session, tables).await
+    }
+
     async fn reads_back(
         &self,
         session: &mut dyn Session,

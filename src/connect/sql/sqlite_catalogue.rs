@@ -71,6 +71,17 @@ pub(super) async fn table(session: &mut dyn Session, name: &TableName) -> Result
     }))
 }
 
+/// Rows of these tables whose foreign keys lead nowhere: (table, row, table referred to, number of the key).
+pub(super) async fn broken_references(session: &mut dyn Session, tables: &[&TableName]) -> Result<Vec<Row>, SqlFault> {
+    let mut out = Vec::new();
+    for table in tables {
+        let text = "SELECT \"table\", rowid, parent, fkid FROM pragma_foreign_key_check(?1)";
+        out.extend(session.rows(&ask(text, &table.name)).await?);
+    }
+    out.sort();
+    Ok(out)
+}
+
 /// Whether a table holds each column to its declared type.
 pub(super) async fn is_strict(session: &mut dyn Session, name: &TableName) -> Result<bool, SqlFault> {
     let ask = ask("SELECT strict FROM pragma_table_list WHERE schema = 'main' AND name = ?1", &name.name);
