@@ -172,3 +172,50 @@ async fn identity_in_bytes(kind: Kind, ty: &str, broken: &str) {
     let receipts = erase(connector.as_ref(), &rule, &items, &holds).await.unwrap();
     assert_eq!(outcomes(&receipts), [Outcome::Withheld, Outcome::Erased, Outcome::Withheld]);
 }
+
+#[tokio::test]
+async fn foreign_keys_to_a_partition_or_to_the_table_above_it_are_seen_on_postgres() {
+    let harness = Served::start(Kind::Postgres).await;
+    harness
+        .sql(
+            "CREATE TABLE p (id int PRIMARY KEY, seen date) PARTITION BY RANGE (id);
+             CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100) PARTITION BY RANGE (id);
+             CREATE TABLE p11 PARTITION OF p1 FOR VALUES FROM (0) TO (50);
+             CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (100) TO (200);
+             CREATE TABLE above (id int PRIMARY KEY, ref int REFERENCES p (id) ON DELETE CASCADE);
+             CREATE TABLE leaf (id int PRIMARY KEY, ref int REFERENCES p11 (id));
+             CREATE INDEX ON above (ref); CREATE INDEX ON leaf (ref);
+             INSERT INTO p VALUES (1, '2020-01-01'), (101, '2020-01-01');
+             INSERT INTO above VALUES (1, 1), (2, 101); INSERT INTO leaf VALUES (1, 1);",
+        )
+        .await;
+    let connector = open(&harness.system());
+    let (blocks, cascades) = (("B209", "leaf"), ("B210", "above"));
+    for (table, expected) in [
+        ("p", vec![blocks, cascades]),
+        ("p1", vec![blocks, cascades]),
+        ("p11", vec![blocks, cascades]),
+        ("p2", vec![cascades]),
+    ] {
+        let findings = connector.probe(&old(table)).await.unwrap().findings;
+        let faults: Vec<_> = findings.iter().filter(|one| one.severity == Severity::Fault).collect();
+        assert_eq!(faults.len(), expected.len(), "{table}: {faults:?}");
+        for (fault, (code, from)) in faults.iter().zip(expected) {
+            assert!(fault.code.id == code && fault.text.contains(&format!("rows of `{from}`")), "{table}: {fault:?}");
+        }
+        // named or followed, they are children as of any table
+        let mut named = old(table);
+        sql(&mut named).children = vec![child("above", "ref", vec![]), child("leaf", "ref", vec![])];
+        assert_eq!(fault(connector.as_ref(), &named).await, None, "{table}");
+        let mut followed = old(table);
+        sql(&mut followed).follow_foreign_keys = true;
+        assert_eq!(fault(connector.as_ref(), &followed).await, None, "{table}");
+        if table == "p11" {
+            let items = due(connector.as_ref(), &followed, &no_holds()).await;
+            let receipts = erase(connector.as_ref(), &followed, &items, &no_holds()).await.unwrap();
+            assert_eq!(outcomes(&receipts), [Outcome::Erased]);
+            assert_eq!(receipts[0].children, [("above".to_string(), 1), ("leaf".to_string(), 1)].into());
+            harness.sql("INSERT INTO p VALUES (1, '2020-01-01'); INSERT INTO above VALUES (1, 1); INSERT INTO leaf VALUES (1, 1);").await;
+        }
+    }
+}

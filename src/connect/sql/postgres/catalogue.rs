@@ -96,6 +96,7 @@ const REFERENCES: &str = "SELECT f.conname::text, sn.nspname::text, s.relname::t
      WHERE f.contype = 'f' AND f.conparentid = 0 AND f.conrelid = $1::text::oid \
      ORDER BY sn.nspname, s.relname, f.conname, f.oid, k.place";
 
+// A row of a partition is one of each table above it, and each of them may be referred to.
 const REFERENCED_BY: &str = "SELECT f.conname::text, sn.nspname::text, s.relname::text, sa.attname::text, \
      tn.nspname::text, t.relname::text, ta.attname::text, f.confdeltype::text, f.oid::text \
      FROM pg_constraint f JOIN pg_class s ON s.oid = f.conrelid JOIN pg_namespace sn ON sn.oid = s.relnamespace \
@@ -103,7 +104,9 @@ const REFERENCED_BY: &str = "SELECT f.conname::text, sn.nspname::text, s.relname
      CROSS JOIN LATERAL unnest(f.conkey, f.confkey) WITH ORDINALITY AS k(own, far, place) \
      JOIN pg_attribute sa ON sa.attrelid = f.conrelid AND sa.attnum = k.own \
      JOIN pg_attribute ta ON ta.attrelid = f.confrelid AND ta.attnum = k.far \
-     WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = $1::text::oid \
+     WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid IN (SELECT $1::text::oid \
+     UNION SELECT relid FROM pg_partition_tree($1::text::oid::regclass) \
+     UNION SELECT relid FROM pg_partition_ancestors($1::text::oid::regclass)) \
      ORDER BY sn.nspname, s.relname, f.conname, f.oid, k.place";
 
 // Bits of tgtype: 8 DELETE, 16 UPDATE. A rule can do all that a trigger can.
