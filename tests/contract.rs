@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "contract/back.rs"]
+mod back;
 #[path = "contract/clocks.rs"]
 mod clocks;
 #[path = "contract/deferred.rs"]

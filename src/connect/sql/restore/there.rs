@@ -46,17 +46,22 @@ impl Restorer<'_> {
         if !row.key.is_empty() {
             return Ok(self.select(session, &fitting, &row_key(row).0).await?);
         }
-        let comparable = |column: &&Column| !matches!(column.class, TypeClass::Json);
-        let by: Vec<(&Column, &Scalar)> = fitting
-            .columns
-            .iter()
-            .copied()
-            .zip(&row.values)
-            .filter(|(column, value)| comparable(column) && matches!(value, Scalar::Int(_) | Scalar::Text(_)))
-            .collect();
-        let (key, values): (Vec<&Column>, Vec<Scalar>) =
-            by.into_iter().map(|(column, value)| (column, value.clone())).unzip();
-        Ok(self.select(session, &Fitting { key, ..fitting }, &values).await?)
+        // What has no `=` of its own (json, xml, a point) is compared as the text that we read of it.
+        let (dialect, as_text) = (self.dialect(), as_text());
+        let mut by = Vec::new();
+        let mut values = Vec::new();
+        for (column, value) in fitting.columns.iter().copied().zip(&row.values) {
+            if !matches!(value, Scalar::Int(_) | Scalar::Text(_)) {
+                continue;
+            }
+            let name = dialect.name(&column.name);
+            by.push(match column.class {
+                TypeClass::Json | TypeClass::Other => (dialect.read(&name, column), &as_text),
+                _ => (name, column),
+            });
+            values.push(value.clone());
+        }
+        Ok(self.select_by(session, &fitting, &by, &values).await?)
     }
 
     async fn select(
@@ -65,13 +70,23 @@ impl Restorer<'_> {
         fitting: &Fitting<'_>,
         key: &[Scalar],
     ) -> Result<Vec<Row>, SqlFault> {
+        let name = |column: &&'_ Column| self.dialect().name(&column.name);
+        let names: Vec<(String, &Column)> = fitting.key.iter().map(|column| (name(column), *column)).collect();
+        self.select_by(session, fitting, &names, key).await
+    }
+
+    async fn select_by(
+        &self,
+        session: &mut dyn Session,
+        fitting: &Fitting<'_>,
+        names: &[(String, &Column)],
+        key: &[Scalar],
+    ) -> Result<Vec<Row>, SqlFault> {
         let dialect = self.dialect();
         let read = |column: &&Column| dialect.read(&dialect.name(&column.name), column);
         let items: Vec<String> = fitting.columns.iter().map(read).collect();
-        let names: Vec<(String, &Column)> =
-            fitting.key.iter().map(|column| (dialect.name(&column.name), *column)).collect();
         let condition =
-            if names.is_empty() { String::new() } else { format!(" WHERE {}", dialect.key_in(&names, 1, 1)) };
+            if names.is_empty() { String::new() } else { format!(" WHERE {}", dialect.key_in(names, 1, 1)) };
         let text = format!(
             "SELECT {} FROM {}{condition}{}",
             items.join(", "),
@@ -119,5 +134,19 @@ impl Restorer<'_> {
             note(&mut back, write, stands, Restored::Failed);
         }
         Ok(back)
+    }
+}
+
+/// A column of text, for values that are compared as text.
+fn as_text() -> Column {
+    Column {
+        name: String::new(),
+        ty: "text".into(),
+        class: TypeClass::Text,
+        nullable: true,
+        generated: false,
+        max_chars: None,
+        set_by_updates: false,
+        collation: None,
     }
 }
