@@ -510,3 +510,29 @@ fn what_is_published_is_made_again_from_the_journal() {
         }
     }
 }
+
+#[test]
+fn who_publishes_anew_waits_for_who_publishes() {
+    use std::os::unix::fs::MetadataExt;
+    let place = filled(4, 70);
+    let path = place.path().join("state/publish.lock");
+    let held = bewaard::durable::lock(&path).unwrap();
+    let tile = place.folder().join("tile/0/000");
+    fs::remove_file(&tile).unwrap();
+    let mut log = place.open();
+    let inode = format!(":{} ", fs::metadata(&path).unwrap().ino());
+    // The kernel lists who waits for a lock with an arrow.
+    let waits =
+        || fs::read_to_string("/proc/locks").unwrap().lines().any(|line| line.contains("->") && line.contains(&inode));
+    std::thread::scope(|scope| {
+        let other = scope.spawn(move || log.republish().unwrap());
+        while !waits() {
+            assert!(!other.is_finished(), "it did not wait");
+            std::thread::yield_now();
+        }
+        assert!(!tile.exists(), "nothing is published while another publishes");
+        drop(held);
+    });
+    assert!(tile.exists());
+    assert_eq!(check(&place).faults, []);
+}

@@ -1,4 +1,4 @@
-//! Rows of tables without a key come back as they were, as many as went, whatever their columns hold.
+//! What comes back as it was: rows of tables without a key, as many as went and whatever they hold, and the key zero.
 
 use bewaard::domain::outcome::Restored;
 
@@ -70,4 +70,20 @@ async fn rows_without_a_key_come_back_whatever_they_hold_on_postgres() {
         )
     };
     come_back(&harness, columns, &row("{\"a\": 1}"), &row("{\"a\":1}")).await;
+}
+
+#[tokio::test]
+async fn a_record_with_the_key_zero_comes_back_with_it_on_mariadb() {
+    let harness = Served::start(Kind::Mariadb).await;
+    harness
+        .sql(
+            "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO';
+             CREATE TABLE users (id INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY, seen DATE);
+             INSERT INTO users VALUES (0, '2020-01-01'), (5, '2020-01-01'), (7, '2026-05-05');",
+        )
+        .await;
+    let connector = open(&harness.system());
+    let kept = kept(connector.as_ref(), &rule("users", vec![clock("seen", None)])).await;
+    assert_eq!(back(connector.as_ref(), &kept, [8; 8]).await, [Restored::Restored; 2]);
+    assert_eq!(harness.rows("SELECT id FROM users ORDER BY id").await, [["0"], ["5"], ["7"]]);
 }

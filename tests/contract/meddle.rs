@@ -295,6 +295,38 @@ async fn a_table_without_transactions_is_refused_or_taken_one_record_at_a_time()
 }
 
 #[tokio::test]
+async fn what_may_have_been_written_to_a_table_without_transactions_is_never_called_not_done() {
+    let unknown = [Outcome::Unknown, Outcome::Failed, Outcome::Failed];
+    let one_unknown = [Outcome::Erased, Outcome::Unknown, Outcome::Erased];
+    let (other, changed) = (Meddle::Fail(FaultKind::Other), "INSERT INTO o VALUES (22, 2, '2019-05-05')");
+    // the lines of the first record's order may be gone, or are; and a row that came in behind the second's
+    for (before, passing, meddle, expected) in [
+        ("DELETE FROM \"main\".\"l\"", 0, other.clone(), unknown),
+        ("DELETE FROM \"main\".\"o\"", 0, other.clone(), unknown),
+        ("DELETE FROM \"main\".\"c\"", 0, other.clone(), unknown),
+        ("COMMIT", 0, other, unknown),
+        ("DELETE FROM \"main\".\"o\"", 1, Meddle::Write(changed), one_unknown),
+    ] {
+        let harness = Sqlite::start().await;
+        let connector = meddling(&harness, vec![(before, passing, meddle)], false).await;
+        let mut rule = deep();
+        sql(&mut rule).allow_no_transactions = true;
+        let items = due(&connector, &rule, &no_holds()).await;
+        let receipts = erase(&connector, &rule, &items, &no_holds()).await.unwrap();
+        assert_eq!(outcomes(&receipts), expected, "{before}");
+    }
+    // before the first statement that writes there is nothing to be unsure of
+    let harness = Sqlite::start().await;
+    let connector = meddling(&harness, vec![("SELECT", 1, Meddle::Fail(FaultKind::Other))], false).await;
+    let mut rule = deep();
+    sql(&mut rule).allow_no_transactions = true;
+    let items = due(&connector, &rule, &no_holds()).await;
+    let failed = erase(&connector, &rule, &items, &no_holds()).await;
+    assert!(matches!(failed, Err(EraseError::NotDone(_))), "{failed:?}");
+    assert_eq!(harness.rows("SELECT COUNT(*) FROM l").await, [["3"]]);
+}
+
+#[tokio::test]
 async fn what_the_database_keeps_otherwise_than_written_is_no_anonymising() {
     let harness = Sqlite::start().await;
     let connector = meddling(&harness, vec![], true).await;

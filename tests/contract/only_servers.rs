@@ -219,3 +219,36 @@ async fn foreign_keys_to_a_partition_or_to_the_table_above_it_are_seen_on_postgr
         }
     }
 }
+
+#[tokio::test]
+async fn what_a_table_without_transactions_lost_is_never_called_not_done_on_mariadb() {
+    let harness = Served::start(Kind::Mariadb).await;
+    for engine in ["MyISAM", "Aria TRANSACTIONAL = 0"] {
+        harness
+            .sql(&format!(
+                "CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY, seen DATE) ENGINE = {engine};
+                 CREATE TABLE loans (id INTEGER NOT NULL PRIMARY KEY, user_id INTEGER, KEY (user_id)) ENGINE = {engine};
+                 INSERT INTO users VALUES (1, '2020-01-01'), (2, '2020-01-01'), (3, '2020-01-01');
+                 INSERT INTO loans VALUES (1, 1), (2, 2), (3, 3);
+                 CREATE TABLE guard (id INTEGER NOT NULL PRIMARY KEY); INSERT INTO guard VALUES (2);
+                 CREATE TRIGGER stays BEFORE DELETE ON users FOR EACH ROW INSERT INTO guard SELECT old.id FROM DUAL WHERE old.id = 2;"
+            ))
+            .await;
+        let connector = open(&harness.system());
+        let mut rule = old("users");
+        sql(&mut rule).children = vec![child("loans", "user_id", vec![])];
+        assert_eq!(fault(connector.as_ref(), &rule).await, Some("B215"), "{engine}");
+        sql(&mut rule).allow_no_transactions = true;
+        let items = due(connector.as_ref(), &rule, &no_holds()).await;
+        let (first, second) = (Outcome::Erased, Outcome::Unknown);
+        let receipts = erase(connector.as_ref(), &rule, &items, &no_holds()).await.unwrap();
+        assert_eq!(outcomes(&receipts), [first, second, Outcome::Failed], "{engine}: its loan is gone and it is not");
+        assert_eq!(harness.rows("SELECT id FROM users").await, [["2"], ["3"]]);
+        assert_eq!(harness.rows("SELECT id FROM loans").await, [["3"]]);
+        // also where it is the first of its batch
+        let receipts = erase(connector.as_ref(), &rule, &items[1..], &no_holds()).await.unwrap();
+        assert_eq!(outcomes(&receipts), [Outcome::Unknown, Outcome::Failed], "{engine}");
+        connector.release().await.unwrap();
+        harness.sql("DROP TABLE loans; DROP TABLE users; DROP TABLE guard; DROP TABLE IF EXISTS bewaard_batch;").await;
+    }
+}

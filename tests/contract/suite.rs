@@ -624,6 +624,9 @@ pub(crate) async fn a_batch_row_settles_a_lost_answer(harness: &dyn Harness) {
     erase_with(connector.as_ref(), &rule, &items, &no_holds(), &Watch::default(), [5; 8]).await.unwrap();
     assert_eq!(connector.fate(&done, None).await.unwrap(), Fate::Committed);
     assert_eq!(connector.fate(&never, None).await.unwrap(), Fate::CannotTell);
+    // Tried once more after an answer that said it did not happen: the row contradicts that answer.
+    let again = erase_with(connector.as_ref(), &rule, &items, &no_holds(), &Watch::default(), [5; 8]).await;
+    assert!(matches!(again, Err(EraseError::InDoubt(ref error)) if error.advice == Advice::Stop), "{again:?}");
 }
 
 pub(crate) async fn nothing_is_erased_when_our_own_disk_fails_or_the_claim_is_gone(harness: &dyn Harness) {

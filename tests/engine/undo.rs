@@ -126,6 +126,23 @@ fn what_was_purged_comes_back_to_the_byte_and_is_held() {
 }
 
 #[test]
+fn a_hold_for_one_rule_alone_does_not_stand_for_the_hold_of_an_undo() {
+    let bench = firm();
+    let run = run(&bench);
+    let add = ["hold", "add", "--reason", "x", "--review", "2027-01-01", "--rule", "old"];
+    bench.bewaard_with_input(&add, "key: 1\n").ends(0);
+    let for_this_rule = bench.entries("hold-changed").last().unwrap()["hold"].as_str().unwrap().to_string();
+    let done = undo(&bench, &run).ends(0).json();
+    assert_eq!((&done["restored"], done["holds"].as_array().unwrap().len()), (&3.into(), 1), "{done}");
+    let marks = bench.entries("hold-changed").last().unwrap()["marks"].as_array().unwrap().len();
+    assert_eq!(marks, 3, "the one that was held for a rule alone, too");
+    bench.bewaard(&["hold", "release", &for_this_rule, "--reason", "x"]).ends(0);
+    bench.bewaard(&["run"]).ends(0);
+    assert_eq!(bench.number("select count(*) from customers"), 4, "what was put back is held for every rule");
+    bench.verified();
+}
+
+#[test]
 fn one_record_is_put_back_by_its_key_from_standard_input() {
     let bench = firm();
     let run = run(&bench);

@@ -109,3 +109,33 @@ fn a_kill_between_anonymised_records_is_settled_by_their_final_form(kind: Kind) 
         assert_eq!(words.get(ours), Some(&6), "{point}: {words:?}");
     }
 }
+
+#[test]
+fn a_transaction_that_still_runs_is_waited_for_on_postgres() {
+    let kind = Kind::Postgres;
+    let firm = Firm::new(kind, &whole(), &tables(kind, 12)).approved();
+    kill_at(&firm, "after-commit");
+    let folder = firm.file("state").join("inflight");
+    let mut files = std::fs::read_dir(&folder).unwrap().map(|item| item.unwrap().path());
+    let path = files.find(|path| path.extension().is_some_and(|end| end == "xid")).unwrap();
+    let ticket = std::fs::read_to_string(&path).unwrap();
+    let (ours, place) = ticket.split_once('/').unwrap();
+    // The number of a transaction that is open, in the place of ours.
+    let mut other = firm.session();
+    let told = other.sql("begin; select pg_current_xact_id()");
+    let number = told.lines().last().unwrap().trim();
+    assert!(number.parse::<u64>().unwrap() > ours.parse().unwrap(), "{told}");
+    let mend = |number: &str| {
+        let (text, scratch) = (format!("{number}/{place}"), firm.file("state"));
+        bewaard::durable::replace(&path, text.as_bytes(), 0o600, &scratch).unwrap();
+    };
+    mend(number);
+    let said = firm.bewaard(&["run", "--json"]).ends(75);
+    assert!(said.err.contains("still runs"), "{}", said.err);
+    assert_eq!(firm.entries("outcome").len(), 0, "nothing is said of it before it ended");
+    firm.verified();
+    assert!(other.end());
+    mend(ours);
+    let words = settle_and_check(&firm, "a transaction that still ran", 6);
+    assert_eq!(words.get("erased"), Some(&6), "{words:?}");
+}

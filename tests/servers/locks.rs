@@ -11,6 +11,7 @@ on_both!(
     a_lock_that_is_never_given_fails_the_batch_and_loses_nothing,
     two_hosts_on_one_database_are_one_run_and_one_that_is_told,
     a_run_that_lost_the_systems_lock_commits_nothing,
+    a_lock_that_went_with_its_connection_ends_no_run_that_is_done,
 );
 
 fn whole() -> String {
@@ -94,6 +95,21 @@ fn a_run_that_lost_the_systems_lock_commits_nothing(kind: Kind) {
     let other = firm.second_host(&whole());
     other.approve_all();
     let run = firm.paused_at("after-record");
+    end_the_lock(&firm, kind);
+    let elsewhere = pause(&other, "intent-written", &["run", "--json"]);
+    let stopped = said_of(&run.go_on());
+    assert_ne!(stopped.0, 0, "{}", stopped.1);
+    assert_eq!(firm.count("select count(*) from customers"), 10, "nothing was committed without the lock");
+    assert_eq!(outcomes(&firm).get("erased"), None);
+    assert_eq!(elsewhere.go_on().ends(0).json()["runs"][0]["erased"], 10);
+    firm.verified();
+    other.verified();
+    let again = said(&firm.command(&["run"]).output().unwrap());
+    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+}
+
+/// Ends the connection that holds the system's lock.
+fn end_the_lock(firm: &Firm, kind: Kind) {
     let user = &firm.database.user;
     match kind {
         Kind::Postgres => {
@@ -110,16 +126,23 @@ fn a_run_that_lost_the_systems_lock_commits_nothing(kind: Kind) {
             firm.admin(&format!("kill {id}"));
         }
     }
-    let elsewhere = pause(&other, "intent-written", &["run", "--json"]);
-    let stopped = said_of(&run.go_on());
-    assert_ne!(stopped.0, 0, "{}", stopped.1);
-    assert_eq!(firm.count("select count(*) from customers"), 10, "nothing was committed without the lock");
-    assert_eq!(outcomes(&firm).get("erased"), None);
-    assert_eq!(elsewhere.go_on().ends(0).json()["runs"][0]["erased"], 10);
+}
+
+/// Nobody else came in, and everything was committed: there is nothing left to give back.
+fn a_lock_that_went_with_its_connection_ends_no_run_that_is_done(kind: Kind) {
+    let firm = Firm::new(kind, &whole(), &schema(kind)).approved();
+    let other = firm.second_host(&whole());
+    other.approve_all();
+    let run = firm.paused_at("after-commit");
+    end_the_lock(&firm, kind);
+    let told = run.go_on().ends(0).json()["runs"][0].clone();
+    assert_eq!((&told["erased"], &told["failed"]), (&10.into(), &0.into()), "{told}");
+    assert_eq!(outcomes(&firm), [("erased".to_string(), 10)].into());
+    // and it holds nobody off
+    let nothing = other.bewaard(&["run", "--json"]).ends(0).json()["runs"][0].clone();
+    assert_eq!(nothing["erased"], 0, "{nothing}");
     firm.verified();
     other.verified();
-    let again = said(&firm.command(&["run"]).output().unwrap());
-    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
 }
 
 fn said_of(said: &crate::bench::Said) -> (i32, String) {

@@ -107,3 +107,18 @@ fn list(folder: &Path, below: &str, faults: &mut Faults, each: &mut impl FnMut(&
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_tiles_that_a_writer_tidied_up_meanwhile_is_no_fault_and_any_other_is() {
+        let folder = tempfile::tempdir().unwrap();
+        for (below, sound) in [("tile/0/000.p", true), ("tile/entries/x001/000.p", true), ("journal", false)] {
+            let mut faults = Faults::default();
+            list(folder.path(), below, &mut faults, &mut |path, _, _| panic!("{path} is there"));
+            assert_eq!(faults.list.is_empty(), sound, "{below}");
+        }
+    }
+}
