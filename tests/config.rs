@@ -247,6 +247,25 @@ mod files {
     }
 
     #[test]
+    fn a_pipe_in_the_place_of_a_policy_is_refused_and_never_waited_for() {
+        let (folder, main) = folder(&[("bewaard.toml", SHORT.as_bytes())]);
+        // Nobody ever writes to it: who opens it to read waits for ever.
+        let pipe = |path: &Path| {
+            let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+            assert!(made.success());
+        };
+        pipe(&folder.path().join("pipe.toml"));
+        assert_eq!(codes(&load(&folder.path().join("pipe.toml")).unwrap_err()), ["B103"]);
+        assert_eq!(codes(&load(Path::new("/dev/zero")).unwrap_err()), ["B103"]);
+        assert!(load(&main).is_ok());
+        fs::create_dir(folder.path().join("conf.d")).unwrap();
+        pipe(&folder.path().join("conf.d/a.toml"));
+        let told = load(&main).unwrap_err();
+        assert_eq!(codes(&told), ["B103"]);
+        assert!(told.render(false, 200).contains("conf.d/a.toml"), "{told}");
+    }
+
+    #[test]
     fn ten_thousand_rules_are_read_in_seconds() {
         let mut text = String::from(SHORT);
         for n in 0..10_000 {

@@ -16,7 +16,9 @@ use std::path::Path;
 
 use super::args::{Log, LogCommand};
 use super::out::Out;
-use super::{Ended, exit, load};
+use super::{Ended, Failure, exit, load};
+use crate::audit::read::ReadFault;
+use crate::config::Settings;
 
 pub(super) fn run(config: &Path, wish: &Log, out: Out) -> Ended {
     match &wish.command {
@@ -49,4 +51,15 @@ pub(super) fn run(config: &Path, wish: &Log, out: Out) -> Ended {
             Err(super::Failure::new(exit::USAGE, "this is the auditor's build: it reads logs and writes none"))
         }
     }
+}
+
+/// Why the log can't be read. Where `init` never ran there is none to be alarmed about, and where it did something is gone.
+fn unread(settings: &Settings, error: ReadFault) -> Failure {
+    let missing = matches!(&error, ReadFault::Io { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound);
+    if missing && !settings.state.join("last-head").exists() {
+        let text = format!("there is no log yet in {}: run `bewaard init` once", settings.log.display());
+        return Failure::new(exit::FAILED, text);
+    }
+    let failure = Failure::caused(exit::UNVERIFIED, "cannot read the log", error);
+    if missing { Failure { explain: Some(crate::codes::LOG_MISSING), ..failure } } else { failure }
 }

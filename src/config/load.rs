@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
+
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::shape::Check;
 use super::source::{Place, SourceFile, shown};
@@ -150,7 +152,10 @@ type Read1 = Result<(Arc<SourceFile>, Option<Diagnostic>), Box<Diagnostic>>;
 fn read_file(path: &Path) -> Read1 {
     let fault = |code, text: String| Diagnostic::new(code, Severity::Fault, text).in_file(path);
     let failed = |error: &std::io::Error| Box::new(cannot_read(path, error));
-    let mut file = File::open(path).map_err(|error| failed(&error))?;
+    // A pipe in the place of the file is refused, and never waited for.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, rustix::fs::Mode::empty());
+    let mut file = File::from(opened.map_err(|error| failed(&error.into()))?);
     let about = file.metadata().map_err(|error| failed(&error))?;
     if about.is_dir() {
         let text = "this is a folder, not a file".to_string();

@@ -471,3 +471,20 @@ fn many_commands_at_once_write_one_log() {
     assert_eq!((old_left(&bench), bench.entries("outcome").len()), (0, 20), "each record went once");
     bench.verified();
 }
+
+#[test]
+fn before_init_the_log_is_not_damaged_and_what_makes_one_is_named() {
+    let bench = Bench::new(RULE, &customers(3));
+    for args in [&["log", "show"][..], &["log", "prove", "--entry", "0"]] {
+        let said = bench.bewaard(args).ends(1);
+        assert!(said.err.contains("init") && said.err.contains("there is no log yet"), "{args:?}: {}", said.err);
+    }
+    bench.bewaard(&["init", "--write"]).ends(0);
+    bench.bewaard(&["log", "show"]).ends(0);
+    // gone is another thing
+    remove(&bench, "log");
+    for args in [&["log", "show"][..], &["log", "prove", "--entry", "0"]] {
+        let said = bench.bewaard(args).ends(4);
+        assert!(said.err.contains("B402"), "{args:?}: {}", said.err);
+    }
+}

@@ -7,6 +7,7 @@ use super::super::{Ended, Failure, exit, load};
 use crate::audit::entry::Entry;
 use crate::audit::prove::{Proof, prove};
 use crate::audit::read::entries;
+use crate::config::Settings;
 use crate::domain::shell;
 use crate::durable;
 use crate::report::json::SCHEMA;
@@ -30,10 +31,7 @@ pub(super) struct Disclosure {
 
 pub(super) fn run(config: &Path, wish: &Wish<'_>, out: Out) -> Ended {
     match (wish.entry, wish.rule) {
-        (Some(index), None) => {
-            let folder = load(config, out)?.settings.log;
-            give(&folder, index, None, wish.output, out)
-        }
+        (Some(index), None) => give(&load(config, out)?.settings, index, None, wish.output, out),
         #[cfg(feature = "systems")]
         (None, Some(rule)) => super::record::run(config, rule, wish.output, out),
         _ => Err(Failure::new(
@@ -45,14 +43,14 @@ pub(super) fn run(config: &Path, wish: &Wish<'_>, out: Out) -> Ended {
 
 /// Proves an entry and writes or prints what a stranger needs.
 pub(super) fn give(
-    folder: &Path,
+    settings: &Settings,
     index: u64,
     disclosure: Option<&Disclosure>,
     output: Option<&PathBuf>,
     out: Out,
 ) -> Ended {
-    let (entry, line) = read_entry(folder, index)?;
-    let proof = prove(folder, index, line.as_bytes())
+    let (entry, line) = read_entry(settings, index)?;
+    let proof = prove(&settings.log, index, line.as_bytes())
         .map_err(|error| Failure::caused(exit::UNVERIFIED, format!("entry {index} can't be proved"), error))?;
     if let Some(path) = output {
         return write(path, &line, &proof, disclosure, out);
@@ -78,9 +76,9 @@ pub(super) fn give(
     Ok(exit::DONE)
 }
 
-fn read_entry(folder: &Path, index: u64) -> Result<(Entry, String), Failure> {
-    let failed = |error| Failure::caused(exit::UNVERIFIED, "cannot read the log", error);
-    match entries(folder, index).map_err(failed)?.next() {
+fn read_entry(settings: &Settings, index: u64) -> Result<(Entry, String), Failure> {
+    let failed = |error| super::unread(settings, error);
+    match entries(&settings.log, index).map_err(failed)?.next() {
         Some(read) => read.map(|(_, entry, line)| (entry, line)).map_err(failed),
         None => Err(Failure::new(exit::USAGE, format!("the log has no entry {index}"))),
     }

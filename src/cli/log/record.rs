@@ -37,5 +37,5 @@ pub(super) fn run(config: &Path, rule: &str, output: Option<&PathBuf>, out: Out)
         record_key: hex::encode(*purge.record_key),
         part: purge.part.to_string(),
     };
-    Ok(exit::worst(code, give(&engine.loaded.settings.log.clone(), purge.index, Some(&disclosure), output, out)?))
+    Ok(exit::worst(code, give(&engine.loaded.settings, purge.index, Some(&disclosure), output, out)?))
 }

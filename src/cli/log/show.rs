@@ -26,16 +26,16 @@ impl Filter<'_> {
 }
 
 pub(super) fn run(config: &Path, filter: &Filter<'_>, out: Out) -> Ended {
-    let folder = load(config, out)?.settings.log;
+    let settings = load(config, out)?.settings;
     if let Some(kind) = filter.kind.filter(|kind| !Body::KINDS.contains(kind)) {
         let kind = crate::report::words::safe(kind);
         let known = Body::KINDS.join(", ");
         return Err(Failure::new(exit::USAGE, format!("there is no kind `{kind}` of entries; the kinds are: {known}")));
     }
-    let failed = |error: crate::audit::read::ReadFault| Failure::caused(exit::UNVERIFIED, "cannot read the log", error);
+    let failed = |error| super::unread(&settings, error);
     let mut kept = std::collections::VecDeque::new();
     let mut all = Vec::new();
-    for read in entries(&folder, filter.from).map_err(failed)? {
+    for read in entries(&settings.log, filter.from).map_err(failed)? {
         let (_, entry, line) = read.map_err(failed)?;
         let value: serde_json::Value = serde_json::from_str(&line)?;
         if !filter.takes(&value) {

@@ -35,6 +35,14 @@ pub(super) fn resolve(root: &Node, out: Out<'_>) -> Option<Settings> {
             let fault = Diagnostic::fault(codes::BAD_PATH, text, entry.mark());
             out.push(fault.help("give the log a folder of its own, such as \"log\" inside the state folder"));
         }
+        let inside = log.strip_prefix(state).ok().and_then(|rest| rest.components().next());
+        if let (Some(inside), Some(entry)) = (inside.and_then(|one| one.as_os_str().to_str()), log_at)
+            && OWN.contains(&inside)
+        {
+            let text = format!("`{inside}` in the state folder is for what is not the log");
+            let fault = Diagnostic::fault(codes::BAD_PATH, text, &entry.node.place);
+            out.push(fault.help("give the log a folder of its own, such as \"log\" inside the state folder"));
+        }
         for node in
             outside_at.iter().filter(|node| node.text().is_some_and(|text| base(node).join(text).starts_with(log)))
         {
@@ -51,9 +59,21 @@ pub(super) fn resolve(root: &Node, out: Out<'_>) -> Option<Settings> {
     (out.len() == before).then_some(settings)
 }
 
+/// The state folder's own, where a log has no place.
+const OWN: [&str; 6] = ["inflight", "keys", "notes", "plans", "quarantine", "undo"];
+
+/// Longer names are refused by the log.
+const LONGEST_ORIGIN: usize = 200;
+
 /// A name without spaces and plus signs, as C2SP signed notes ask.
 fn origin(entry: &Entry, out: Out<'_>) -> Option<String> {
     let text = entry.node.text()?;
+    if text.len() > LONGEST_ORIGIN {
+        let told = format!("the origin has {} bytes, and a log takes {LONGEST_ORIGIN}", text.len());
+        let fault = Diagnostic::fault(codes::BAD_VALUE, told, &entry.node.place);
+        out.push(fault.help("write a shorter name, such as \"bewaard.example.nl/2026\""));
+        return None;
+    }
     if !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+') {
         return Some(text.to_string());
     }
