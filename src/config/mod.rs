@@ -18,6 +18,7 @@ pub mod source;
 mod tree;
 mod v1;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -81,7 +82,7 @@ impl SourceMap {
         remedy: impl Into<String>,
     ) -> Diagnostic {
         let diagnostic = Diagnostic::new(code, severity, text);
-        let diagnostic = match self.root.follow(at) {
+        let diagnostic = match self.root.follow(&self.written(at)) {
             Some(entry) => diagnostic.at(entry.mark()),
             None => diagnostic.in_file(&self.root.place.file.path),
         };
@@ -93,6 +94,19 @@ impl SourceMap {
 
     /// `file:line:column` of a dotted path, or of the longest part of it that is written.
     pub fn show(&self, at: &str) -> Option<String> {
-        self.root.follow(at).map(|entry| entry.mark().show())
+        self.root.follow(&self.written(at)).map(|entry| entry.mark().show())
+    }
+
+    /// A path as the policy has it: in the short form the keys of the one part stand in the rule itself.
+    fn written<'p>(&self, at: &'p str) -> Cow<'p, str> {
+        let mut steps = at.splitn(5, '.');
+        let (Some("rule"), Some(rule), Some("part"), Some(_), Some(rest)) =
+            (steps.next(), steps.next(), steps.next(), steps.next(), steps.next())
+        else {
+            return at.into();
+        };
+        let short =
+            self.root.get("rule").and_then(|rules| rules.get(rule)).is_some_and(|rule| rule.get("part").is_none());
+        if short { format!("rule.{rule}.{rest}").into() } else { at.into() }
     }
 }

@@ -19,6 +19,7 @@ mod crash;
 mod customers;
 mod demo;
 mod forged;
+mod forms;
 mod hostile;
 mod leftovers;
 mod log;
