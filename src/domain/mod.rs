@@ -19,6 +19,7 @@ pub mod rule;
 pub mod selection;
 pub mod serialised;
 pub mod shell;
+pub mod signature;
 pub mod term;
 pub mod trace;
 pub mod value;

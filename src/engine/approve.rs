@@ -1,7 +1,6 @@
 //! Approvals: what a person says of a plan, and what the rule may say of itself.
 
 use super::decision::{decision, policy_part};
-use super::signature::{self, SignatureError};
 use super::{Engine, EngineError};
 use crate::audit::entry::{Body, By, Method};
 use crate::codes;
@@ -12,6 +11,7 @@ use crate::domain::id::{ActorId, PlanId};
 use crate::domain::plan::Plan;
 use crate::domain::policy::Role;
 use crate::domain::rule::{Action, Limits, Rule};
+use crate::domain::signature::{self, SignatureError};
 
 /// How an approval is to be given.
 #[derive(Debug, Clone)]

@@ -21,7 +21,6 @@ mod purge;
 pub mod quarantine;
 pub mod recover;
 pub mod run;
-pub mod signature;
 pub mod survey;
 mod time;
 pub mod undo;
