@@ -41,6 +41,9 @@ impl fmt::Display for IdentityKind {
     }
 }
 
+/// What stands in the place of an identity that can't be read; no text normalises to it.
+const UNREADABLE: &str = "\u{0}";
+
 /// One identity of a person, in the form in which it is compared. Never printed.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
@@ -63,7 +66,8 @@ impl Identity {
     /// Reads a field as a firm's program may have filled it: `Jan <jan@x.nl>`, `jan@x.nl; piet@y.nl`, `mailto:jan@x.nl`,
     /// `06-12345678 / 020-1234567`.
     pub fn read(kind: IdentityKind, text: &str) -> Reading {
-        if text.trim().is_empty() {
+        let text = text.trim();
+        if text.is_empty() {
             return Reading::Empty;
         }
         let found: Option<Vec<Self>> = match kind {
@@ -95,8 +99,7 @@ impl Identity {
 
     /// What stands for a field of this kind that can't be read: a hold on any identity of the kind binds it.
     pub fn unreadable(kind: IdentityKind) -> Self {
-        // No text normalises to this.
-        Self { kind, normal: "\u{0}".into() }
+        Self { kind, normal: UNREADABLE.into() }
     }
 
     /// Its kind.
@@ -114,7 +117,7 @@ impl Identity {
             IdentityKind::Email | IdentityKind::CustomerNumber | IdentityKind::Login => text.to_lowercase(),
             IdentityKind::Phone => normal_phone(text),
         };
-        (!normal.is_empty()).then_some(Self { kind, normal })
+        (!normal.is_empty() && normal != UNREADABLE).then_some(Self { kind, normal })
     }
 
     /// The bytes that commitments are made over.
@@ -155,6 +158,7 @@ mod tests {
         assert!(same(IdentityKind::Phone, "0031612345678", "0612345678"));
         assert!(!same(IdentityKind::Email, "jan@voorbeeld.nl", "jane@voorbeeld.nl"));
         assert_eq!(Identity::new(IdentityKind::Email, "  "), None);
+        assert_eq!(Identity::read(IdentityKind::Login, "\0"), Reading::Unreadable, "not what stands for it");
     }
 
     #[test]
@@ -170,7 +174,7 @@ mod tests {
         assert_eq!(email("geen"), Reading::Unreadable);
         assert_eq!(email(" "), Reading::Empty);
         let phone = |text| Identity::read(IdentityKind::Phone, text);
-        for text in ["+31 (0)6 12345678", "06-12345678", "(06) 12 34 56 78", "0031 6 12345678", "+31.6.12345678"] {
+        for text in ["+31 (0)6 12345678", "\t06-12345678\n", "(06) 12 34 56 78", "0031 6 12345678", "+31.6.12345678"] {
             assert_eq!(phone(text), known(IdentityKind::Phone, &["0612345678"]), "{text}");
         }
         let two = known(IdentityKind::Phone, &["0612345678", "0201234567"]);
