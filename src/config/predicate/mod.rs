@@ -160,7 +160,8 @@ fn syntax(text: &str, error: &ParserError, end: usize) -> Fault {
     let stop = text.get(start..).and_then(|rest| rest.find(char::is_whitespace)).map_or(end, |length| start + length);
     let unfinished = words.ends_with("EOF") || start >= text.trim_end().len();
     let (span, label) = if unfinished {
-        let last = text.trim_end().rfind(char::is_whitespace).map_or(0, |space| space + 1);
+        let space = text.trim_end().char_indices().rfind(|(_, c)| c.is_whitespace());
+        let last = space.map_or(0, |(at, c)| at + c.len_utf8());
         (last..text.trim_end().len().max(last), "unfinished after this".to_string())
     } else {
         let words = words.to_lowercase();

@@ -127,6 +127,15 @@ fn very_long_text_is_refused_without_a_crash() {
 }
 
 #[test]
+fn any_space_may_stand_before_what_is_unfinished() {
+    for space in [" ", "\u{a0}", "\u{3000}"] {
+        let text = format!("a = 1 AND b{space}>");
+        let faults = parse(&text, Dialect::Sqlite, &relations()).unwrap_err();
+        assert_eq!(text.get(faults[0].span.clone()), Some(">"), "{text}");
+    }
+}
+
+#[test]
 fn many_brackets_are_refused_without_a_crash() {
     assert!(parse(&format!("{}a = 1{}", "(".repeat(3000), ")".repeat(3000)), Dialect::Postgres, &relations()).is_err());
     assert!(parse(&format!("{}a = 1{}", "(".repeat(8), ")".repeat(8)), Dialect::Postgres, &relations()).is_ok());
