@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::journal::{End, Lines};
-use super::note::{BadNote, Checkpoint, Note, Signer, heads_line_text};
+use super::note::{BadNote, Checkpoint, Note, Signer, VerifierKey, heads_line_text};
 use super::regular;
 
 /// The file, below the log's folder.
@@ -59,6 +59,16 @@ impl Head {
         self.line_with(seal)
     }
 
+    /// Whether a line of this head was sealed to the line before it by the key that signed it first; `None` where it
+    /// bears no seal, or that key is none of these.
+    pub fn is_sealed(&self, line: &[u8], before: &[u8], keys: &[&VerifierKey]) -> Option<bool> {
+        let seal = serde_json::from_slice::<Line>(line).ok()?.seal?;
+        let signed = self.note.signatures.first()?;
+        let key = keys.iter().find(|key| key.name() == signed.name && key.id() == signed.id)?;
+        let text = heads_line_text(&self.checkpoint.origin, before, &self.note.encode());
+        Some(STANDARD.decode(seal).is_ok_and(|seal| key.verify(text.as_bytes(), &seal)))
+    }
+
     fn line_with(&self, seal: Option<String>) -> String {
         let note = serde_json::Value::String(self.note.encode());
         match seal.map(serde_json::Value::String) {
@@ -69,10 +79,12 @@ impl Head {
 }
 
 /// The end of `heads`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tail {
     /// The newest whole head's line.
     pub newest: Option<Vec<u8>>,
+    /// The line before it; empty before the first.
+    pub before: Vec<u8>,
     /// The offset at which the whole lines end.
     pub whole: u64,
     /// Bytes of a torn line after them.
@@ -82,16 +94,16 @@ pub struct Tail {
 /// Reads the end of `heads`; a file that is not there has none.
 pub fn tail(folder: &Path) -> io::Result<Tail> {
     let mut file = match regular::open(&folder.join(FILE)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tail { newest: None, whole: 0, torn: 0 }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tail::default()),
         file => file?,
     };
     let length = file.metadata()?.len();
-    let from = length.saturating_sub(2 * MAX_LINE);
+    let from = length.saturating_sub(3 * MAX_LINE);
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     file.take(length - from).read_to_end(&mut bytes)?;
     let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else {
-        return Ok(Tail { newest: None, whole: 0, torn: length });
+        return Ok(Tail { torn: length, ..Tail::default() });
     };
     let begin = |end: usize| bytes[..end].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let (mut start, mut end) = (begin(end), end);
@@ -101,7 +113,8 @@ pub fn tail(folder: &Path) -> io::Result<Tail> {
         start = begin(end);
     }
     let whole = from + end as u64 + 1;
-    Ok(Tail { newest: Some(bytes[start..end].to_vec()), whole, torn: length - whole })
+    let before = start.checked_sub(1).map(|end| bytes[begin(end)..end].to_vec()).unwrap_or_default();
+    Ok(Tail { newest: Some(bytes[start..end].to_vec()), before, whole, torn: length - whole })
 }
 
 /// Whether this head stands among the whole lines, looked for from the end.

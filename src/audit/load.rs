@@ -67,9 +67,10 @@ pub(super) fn is_unchanged(paths: &LogPaths, state: &State) -> io::Result<bool> 
 /// Reads the log's tail from `start`, a frontier that is not trusted: what it leads to must be what the newest head
 /// signed, else everything is read. The append lock is held.
 pub(super) fn load(paths: &LogPaths, signers: &Signers, start: Option<Frontier>) -> Result<State, LogFault> {
-    let Newest { head, line, sealed: is_sealed, torn } = newest_head(paths)?;
-    let seals = check_start(paths, is_sealed)?;
-    check_head(paths, signers, &head)?;
+    let newest = newest_head(paths)?;
+    let seals = check_start(paths, newest.sealed)?;
+    check_head(paths, signers, &newest)?;
+    let Newest { head, line, torn, .. } = newest;
     check_last_head(paths, &head)?;
     if let Some((offset, path)) = torn {
         cut(paths, &path, offset)?;
@@ -112,7 +113,9 @@ pub(super) struct Newest {
     pub(super) head: Head,
     /// Its line.
     line: Vec<u8>,
-    /// Whether it is sealed to the line before it.
+    /// The line before it.
+    before: Vec<u8>,
+    /// Whether it is sealed to that line.
     sealed: bool,
     /// Where a torn line after it begins.
     torn: Torn,
@@ -164,10 +167,11 @@ pub(super) fn newest_head(paths: &LogPaths) -> Result<Newest, LogFault> {
         LogFault::broken(codes::HEADS_DAMAGED, &path, "the last line is no signed head: it was altered")
     })?;
     let torn = (tail.torn > 0).then_some((tail.whole, path));
-    Ok(Newest { head, line: newest, sealed, torn })
+    Ok(Newest { head, line: newest, before: tail.before, sealed, torn })
 }
 
-fn check_head(paths: &LogPaths, signers: &Signers, head: &Head) -> Result<(), LogFault> {
+fn check_head(paths: &LogPaths, signers: &Signers, newest: &Newest) -> Result<(), LogFault> {
+    let head = &newest.head;
     let path = paths.folder.join(heads::FILE);
     if head.checkpoint.origin != signers.current.verifier().name() {
         let text = format!("it is the log `{}`, and the signing key is of another", head.checkpoint.origin);
@@ -181,6 +185,11 @@ fn check_head(paths: &LogPaths, signers: &Signers, head: &Head) -> Result<(), Lo
     if !head.note.is_signed_last_by(&keys) {
         let text = "the newest head passes the signing on to a key that is not in keys/: put keys/ back from a backup";
         return Err(LogFault::broken(codes::LOG_KEY, &path, text));
+    }
+    // What we write next is sealed to this line.
+    if head.is_sealed(&newest.line, &newest.before, &keys) == Some(false) {
+        let text = "the last line's seal to the line before it does not fit: one of them was altered";
+        return Err(LogFault::broken(codes::HEADS_DAMAGED, &path, text));
     }
     Ok(())
 }

@@ -493,6 +493,28 @@ fn a_head_removed_from_the_middle_is_found_and_an_empty_journal_file_too() {
 }
 
 #[test]
+fn nothing_is_sealed_to_a_head_whose_seal_was_altered() {
+    let place = filled(3, 5);
+    let heads = place.folder().join("heads");
+    let text = fs::read_to_string(&heads).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let seal = |line: &str| line.split_once("\"seal\":").unwrap().1.to_string();
+    let (before, newest) = (lines[lines.len() - 2], lines[lines.len() - 1]);
+    for altered in [newest.replace(&seal(newest), &seal(before)), newest.replace("==\"}", "=\"}")] {
+        fs::write(&heads, text.replace(newest, &altered)).unwrap();
+        let fault = Log::open(place.paths(), signer()).unwrap_err();
+        assert_eq!(fault.code().id, "B414", "{fault}");
+        assert!(!check(&place).is_sound());
+    }
+    // The line before it was altered, and nothing else.
+    fs::write(&heads, text.replace(before, &before.replace(&seal(before), &seal(newest)))).unwrap();
+    assert_eq!(Log::open(place.paths(), signer()).unwrap_err().code().id, "B414");
+    fs::write(&heads, text).unwrap();
+    assert!(check(&place).is_sound());
+    place.open();
+}
+
+#[test]
 fn what_is_published_is_made_again_from_the_journal() {
     let whole = filled(4, 70);
     for name in ["checkpoint", "tile/0/000", "tile/entries/000"] {
