@@ -26,10 +26,17 @@ fn strings<'a>(list: &'a Value, key: Option<&str>) -> Vec<&'a str> {
     list.as_array().unwrap().iter().map(pick).collect()
 }
 
+/// Our two packages: what is shipped, and the fuzzing of it.
+const MANIFESTS: [&str; 2] = ["Cargo.toml", "tests/fuzz/Cargo.toml"];
+
 fn locked_packages() -> Vec<Value> {
-    let packages = table("Cargo.lock")["package"].as_array().unwrap().clone();
-    assert!(packages.len() > 50, "Cargo.lock lists the packages");
-    packages
+    let mut all = Vec::new();
+    for lock in ["Cargo.lock", "tests/fuzz/Cargo.lock"] {
+        let packages = table(lock)["package"].as_array().unwrap().clone();
+        assert!(packages.len() > 50, "{lock} lists the packages");
+        all.extend(packages);
+    }
+    all
 }
 
 /// What cargo says, without the network.
@@ -69,7 +76,7 @@ fn every_package_comes_from_one_registry_with_a_checksum() {
     let mut sources: Vec<String> = Vec::new();
     for package in locked_packages() {
         let name = package["name"].as_str().unwrap();
-        if name == env!("CARGO_PKG_NAME") {
+        if [env!("CARGO_PKG_NAME"), "bewaard-fuzz"].contains(&name) {
             continue;
         }
         let source =
@@ -94,7 +101,11 @@ fn comment(line: &str) -> Option<&str> {
 
 #[test]
 fn every_dependency_says_what_it_is_for() {
-    let manifest = read("Cargo.toml");
+    MANIFESTS.into_iter().for_each(dependencies_say_what_they_are_for);
+}
+
+fn dependencies_say_what_they_are_for(name: &str) {
+    let manifest = read(name);
     let mut section = "";
     let mut seen = 0;
     for line in manifest.lines().map(str::trim) {
@@ -106,19 +117,22 @@ fn every_dependency_says_what_it_is_for() {
             assert!(reason.len() >= 8, "say what this is for, at the end of its line: {line}");
         }
     }
-    let table = table("Cargo.toml");
-    let declared =
-        ["dependencies", "dev-dependencies"].iter().map(|kind| table[*kind].as_table().unwrap().len()).sum::<usize>();
+    let table = table(name);
+    let count = |kind: &&str| table.get(*kind).and_then(Value::as_table).map_or(0, Table::len);
+    let declared = ["dependencies", "dev-dependencies"].iter().map(count).sum::<usize>();
+    assert!(declared > 5, "{name} has dependencies");
     assert_eq!(seen, declared, "one dependency a line");
 }
 
 #[test]
 fn no_dependency_takes_just_any_version() {
-    let table = table("Cargo.toml");
-    for kind in ["dependencies", "dev-dependencies"] {
-        for (name, wanted) in table[kind].as_table().unwrap() {
+    for manifest in MANIFESTS {
+        let table = table(manifest);
+        let kinds = ["dependencies", "dev-dependencies"].iter().filter_map(|kind| table.get(*kind)?.as_table());
+        // The fuzzing names us by our folder.
+        for (name, wanted) in kinds.flatten().filter(|(name, _)| *name != env!("CARGO_PKG_NAME")) {
             let version = wanted.as_str().or_else(|| wanted.get("version").and_then(Value::as_str));
-            assert!(version.is_some_and(|version| !version.contains('*')), "{name} names no version");
+            assert!(version.is_some_and(|version| !version.contains('*')), "{manifest}: {name} names no version");
         }
     }
 }
