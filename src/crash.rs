@@ -19,6 +19,7 @@ pub fn at(name: &str) {
 
     list(name);
     pause_at(name);
+    panic_at(name);
     let Ok(wanted) = std::env::var("BEWAARD_CRASH_AT") else { return };
     let (place, time) = wanted.split_once('#').unwrap_or((&wanted, "1"));
     if place != name {
@@ -39,6 +40,15 @@ fn list(name: &str) {
     // Should it fail, the list is shorter than the test expects.
     let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
     drop(file.and_then(|mut file| writeln!(file, "{name}")));
+}
+
+/// A fault of the program itself at the place `BEWAARD_PANIC_AT`, with the words `BEWAARD_PANIC_WITH`: as one that quotes
+/// a value would.
+#[cfg(feature = "crash-points")]
+fn panic_at(name: &str) {
+    if std::env::var("BEWAARD_PANIC_AT").as_deref() == Ok(name) {
+        std::panic::panic_any(std::env::var("BEWAARD_PANIC_WITH").unwrap_or_default());
+    }
 }
 
 /// Makes `NAME.reached` in the folder `BEWAARD_PAUSE_DIR` and waits until `NAME.go` is there, at the first passing only.

@@ -7,10 +7,15 @@ use tracing_subscriber::prelude::*;
 
 /// A core would hold keys, and what was read of records.
 fn no_core() -> std::io::Result<()> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
     // Below a page no file is written, and 1 also stops a core that goes to a program (Linux, fs/coredump.c).
     let most = getrlimit(Resource::Core).maximum.map_or(1, |most| most.min(1));
-    Ok(setrlimit(Resource::Core, Rlimit { current: Some(most), maximum: Some(most) })?)
+    setrlimit(Resource::Core, Rlimit { current: Some(most), maximum: Some(most) })?;
+    if most == 0 {
+        // 0 does not stop one that goes to a program, and may not be raised. This does, and hides /proc as well.
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    }
+    Ok(())
 }
 
 fn main() -> ExitCode {
