@@ -294,6 +294,55 @@ fn text_becomes_a_statement_in_one_file_per_engine() {
     assert!(strangers.is_empty(), "these make statements from text and belong to no engine: {strangers:?}");
 }
 
+/// docs/traps.md has a row for each trap, and the tests that it names are there.
+#[test]
+fn the_tests_that_the_page_of_traps_names_exist() {
+    let page = fs::read_to_string("docs/traps.md").unwrap();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| T"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let numbers: Vec<&str> = rows.iter().map(|row| row[1]).collect();
+    assert_eq!(numbers, (1..=27).map(|number| format!("T{number}")).collect::<Vec<_>>());
+    let (mut named, mut faults) = (BTreeSet::new(), Vec::new());
+    for row in &rows {
+        let mut text = None;
+        let mut tests = 0;
+        for word in row[4].split('`').skip(1).step_by(2) {
+            if Path::new(word).extension().is_some_and(|ext| ext == "rs") {
+                text = Some((word, fs::read_to_string(word).unwrap_or_default()));
+                continue;
+            }
+            let (file, text) = text.as_ref().expect("a test stands behind its file");
+            tests += 1;
+            named.insert(word);
+            if !text.contains(&format!("fn {word}(")) {
+                faults.push(format!("{}: {file} has no {word}", row[1]));
+            }
+        }
+        if tests == 0 {
+            faults.push(format!("{}: no test", row[1]));
+        }
+    }
+    // The other way round: who carries a trap's number in its name is on the page.
+    let (mut files, mut numbered) = (Vec::new(), 0);
+    rust_files(Path::new("tests"), &mut files);
+    rust_files(Path::new("src"), &mut files);
+    for file in files {
+        for rest in fs::read_to_string(&file).unwrap().split("fn t").skip(1) {
+            let name = format!("t{}", rest.split('(').next().unwrap());
+            let trap = name.len() > 4 && name.as_bytes()[1..3].iter().all(u8::is_ascii_digit) && &name[3..4] == "_";
+            numbered += usize::from(trap);
+            if trap && !named.contains(name.as_str()) {
+                faults.push(format!("docs/traps.md lacks {name} of {}", file.display()));
+            }
+        }
+    }
+    assert!(numbered > 20, "trap tests carry their number");
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
 /// The reader of names, on source that tries to hide something and source that only talks about it.
 #[test]
 fn the_reader_of_names_is_not_fooled() {

@@ -90,7 +90,7 @@ fn simple(clock: Reading, term: &str, from: Alignment, today: &str) -> Verdict {
 }
 
 #[test]
-fn terms_pass_on_the_right_day_at_month_ends_and_leap_days() {
+fn t10_terms_pass_on_the_right_day_at_month_ends_and_leap_days() {
     for (clock, term, from, last_kept_day) in [
         ("2023-03-14", "2 years", Alignment::Day, "2025-03-14"),
         ("2024-02-29", "1 year", Alignment::Day, "2025-02-28"),
@@ -116,7 +116,7 @@ fn terms_pass_on_the_right_day_at_month_ends_and_leap_days() {
 }
 
 #[test]
-fn moments_around_a_switch_of_daylight_saving_fall_on_the_day_of_the_firm() {
+fn t10_moments_around_a_switch_of_daylight_saving_fall_on_the_day_of_the_firm() {
     for (written, due) in [
         // 29 March 2026: 02:00 to 03:00 is left out; 25 October 2026: 02:00 to 03:00 comes twice
         ("2026-03-29T00:59:59Z", "2026-04-06"),

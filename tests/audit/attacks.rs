@@ -169,7 +169,7 @@ fn lines_that_are_moved_removed_doubled_or_saved_by_an_editor_are_found() {
 }
 
 #[test]
-fn a_cut_tail_is_found_by_the_last_head() {
+fn t26_a_cut_tail_is_found_by_the_last_head() {
     let (place, shorter) = (filled(3, 20), filled(2, 20));
     // The folder as it was yesterday is whole in itself: only a head from outside knows better.
     let yesterday = Options { against: Vec::new(), ..options(&place) };

@@ -29,7 +29,7 @@ create trigger gone after delete on customers begin insert into notes (customer_
 ";
 
 #[test]
-fn what_is_left_is_told_with_its_place_and_no_later_purge_speaks_for_it() {
+fn t20_what_is_left_is_told_with_its_place_and_no_later_purge_speaks_for_it() {
     let bench = Bench::new(RULE, SCHEMA);
     bench.approve_all();
     let said = bench.bewaard(&["run", "--json"]).ends(1);

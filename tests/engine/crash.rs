@@ -48,7 +48,7 @@ fn settle_and_check(bench: &Bench, point: &str) {
 }
 
 #[test]
-fn a_kill_at_any_point_loses_nothing_and_claims_nothing() {
+fn t05_a_kill_at_any_point_loses_nothing_and_claims_nothing() {
     for point in POINTS {
         let bench = killed_at(point);
         settle_and_check(&bench, point);

@@ -31,4 +31,5 @@ fn quoted(path: &std::path::Path) -> String {
     bewaard::domain::shell::path(path)
 }
 mod traces;
+mod traps;
 mod undo;

@@ -78,7 +78,7 @@ fn a_signal_stops_a_run() {
 }
 
 #[test]
-fn ctrl_c_ends_a_run_between_two_batches_and_the_next_goes_on() {
+fn t13_ctrl_c_ends_a_run_between_two_batches_and_the_next_goes_on() {
     let bench = approved();
     let run = pause(&bench, "inflight-removed", &["run"]);
     run.signal("INT");

@@ -30,7 +30,7 @@ fn bench() -> Bench {
 }
 
 #[test]
-fn a_rule_previews_until_a_person_approves_and_then_purges_what_was_planned() {
+fn t06_a_rule_previews_until_a_person_approves_and_then_purges_what_was_planned() {
     let bench = bench();
     let preview = bench.bewaard(&["plan", "--json"]).ends(0).json();
     assert_eq!(preview["plans"][0]["gate"], "preview", "without a log everything is a preview");
@@ -82,7 +82,7 @@ fn an_order_that_came_since_the_plan_keeps_its_customer() {
 }
 
 #[test]
-fn a_changed_rule_waits_for_a_person_again() {
+fn t09_a_changed_rule_waits_for_a_person_again() {
     let bench = bench();
     bench.approve_all();
     bench.change_policy("keep = \"2 years\"", "keep = \"1 year\"");
@@ -95,7 +95,7 @@ fn a_changed_rule_waits_for_a_person_again() {
 }
 
 #[test]
-fn a_changed_schema_reopens_by_itself_only_with_the_same_set() {
+fn t24_a_changed_schema_reopens_by_itself_only_with_the_same_set() {
     let bench = bench();
     bench.approve_all();
     bench.sql("alter table customers add column newsletter integer");
@@ -180,7 +180,7 @@ fn beyond_one_limit_is_not_beyond_another() {
 }
 
 #[test]
-fn pacing_takes_the_oldest_first_over_several_runs() {
+fn t11_pacing_takes_the_oldest_first_over_several_runs() {
     let bench = bench();
     bench.change_policy("limits.share = \"100 %\"", "limits.share = \"100 %\"\nlimits.per-run = 7");
     bench.sql("update customers set last_login = '2018-01-01' where id in (2, 4); update orders set created = '2018-01-01' where customer_id in (2, 4)");
@@ -197,7 +197,7 @@ fn pacing_takes_the_oldest_first_over_several_runs() {
 }
 
 #[test]
-fn a_hold_on_a_person_binds_until_it_is_released() {
+fn t16_a_hold_on_a_person_binds_until_it_is_released() {
     let bench = bench();
     bench.approve_all();
     let args = ["hold", "add", "--reason", "complaint", "--review", "2027-01-01", "--json"];
@@ -258,7 +258,7 @@ fn a_hold_on_a_record_is_placed_by_its_key() {
 }
 
 #[test]
-fn t1_records_without_a_usable_clock_are_kept_and_counted() {
+fn t01_records_without_a_usable_clock_are_kept_and_counted() {
     let bench = bench();
     bench.sql(
         "insert into customers values (101, 'a', null), (102, 'b', '0000-00-00'), (103, 'c', '2999-01-01'), \
@@ -308,7 +308,7 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-fn anonymising_is_done_once_and_leaves_the_record() {
+fn t27_anonymising_is_done_once_and_leaves_the_record() {
     let policy = r#"[rule.fields]
 system = "shop"
 records.table = "customers"

@@ -39,7 +39,7 @@ fn told(bench: &Bench, kind: &str) -> Vec<(Value, String)> {
 const SECURE_VACUUM: &str = "pragma secure_delete = on; vacuum";
 
 #[test]
-fn bytes_stay_in_the_file_where_nobody_writes_them_over_and_ours_do_not() {
+fn t21_bytes_stay_in_the_file_where_nobody_writes_them_over_and_ours_do_not() {
     let bench = Bench::new(RULE, SCHEMA);
     bench.sql(SECURE_VACUUM);
     assert_eq!((in_file(&bench, "THEIR-CANARY-"), in_file(&bench, "OUR-CANARY-")), (1000, 1000));

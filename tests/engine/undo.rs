@@ -198,7 +198,7 @@ fn nothing_newer_is_ever_overwritten() {
 }
 
 #[test]
-fn after_its_day_the_key_is_gone_and_with_it_everything() {
+fn t04_what_is_kept_is_gone_only_when_its_key_is() {
     let bench = firm();
     let run = run(&bench);
     let key = bench.entries("run-started")[0]["window"]["key"].as_str().unwrap().to_string();
