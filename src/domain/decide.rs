@@ -142,6 +142,24 @@ pub enum GroundVerdict {
 /// keeps its part. A record goes only when every record below it in the same collection is due itself, and has been due
 /// since the newest of their days. Where the whole record is due, its other parts are settled with it.
 pub fn decide(rule: &Rule, found: &Found, holds: &Holds, moment: Moment) -> Vec<Verdict> {
+    let mut verdicts = decide_apart(rule, found, holds, moment);
+    let goes = rule
+        .parts
+        .iter()
+        .zip(&verdicts)
+        .any(|(part, verdict)| matches!((&part.action, verdict), (Action::Delete, Verdict::Due(_))));
+    if goes {
+        for (part, verdict) in rule.parts.iter().zip(&mut verdicts) {
+            if !part.is_record() {
+                *verdict = Verdict::Settled;
+            }
+        }
+    }
+    verdicts
+}
+
+/// The same, each part by itself: what becomes of fields where the record stays for another reason than `found` tells.
+pub fn decide_apart(rule: &Rule, found: &Found, holds: &Holds, moment: Moment) -> Vec<Verdict> {
     let stays = if found.protected {
         Some(KeepReason::Protected)
     } else {
@@ -156,20 +174,7 @@ pub fn decide(rule: &Rule, found: &Found, holds: &Holds, moment: Moment) -> Vec<
         }
         (_, None) => judge_part(rule, part, found, moment),
     };
-    let mut verdicts: Vec<Verdict> = rule.parts.iter().enumerate().map(verdict).collect();
-    let goes = rule
-        .parts
-        .iter()
-        .zip(&verdicts)
-        .any(|(part, verdict)| matches!((&part.action, verdict), (Action::Delete, Verdict::Due(_))));
-    if goes {
-        for (part, verdict) in rule.parts.iter().zip(&mut verdicts) {
-            if !part.is_record() {
-                *verdict = Verdict::Settled;
-            }
-        }
-    }
-    verdicts
+    rule.parts.iter().enumerate().map(verdict).collect()
 }
 
 /// What becomes of a whole record, given the records below it.

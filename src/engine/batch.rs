@@ -9,12 +9,12 @@ use crate::audit::commitment::Committer;
 use crate::audit::entry::Body;
 use crate::connect::{Absence, Advice, Batch, CommitWatch, ConnectError, Connector, EraseError, Item, Judge, Keeper};
 use crate::crash_point;
-use crate::domain::decide::{Found, KeepReason, Moment, Verdict, decide};
+use crate::domain::decide::{Found, KeepReason, Moment, Verdict, decide, decide_apart};
 use crate::domain::digest::Digest;
 use crate::domain::hold::Holds;
 use crate::domain::id::{BatchId, PartId, PlanId, RunId};
 use crate::domain::outcome::{Outcome, Receipt, Tally};
-use crate::domain::rule::Rule;
+use crate::domain::rule::{Part, Rule};
 use crate::domain::value::record_bytes;
 use crate::random;
 use crate::state::inflight::{InFlight, InFlightFolder, InFlightRecord};
@@ -280,6 +280,9 @@ struct HeldJudge<'a> {
 impl Judge for HeldJudge<'_> {
     fn judge(&self, item: usize, found: &Found) -> Vec<(usize, Result<(), Outcome>)> {
         let Some(planned) = self.items.get(item) else { return Vec::new() };
+        let goes_whole = planned.parts.iter().any(|part| self.rule.parts.get(*part).is_some_and(Part::is_record));
+        // Of a record that stays for what hangs below it, which is not read here, the fields are due all the same.
+        let decide = if goes_whole { decide } else { decide_apart };
         let verdicts = decide(self.rule, found, self.holds, self.moment);
         let same = found.fingerprint == planned.fingerprint && found.key == planned.key;
         let rule_on = |part: &usize| match (verdicts.get(*part), found.done.get(*part)) {
