@@ -27,4 +27,6 @@ pub mod value;
 /// Raised only when a decision or a recipe can differ for the same policy and the same data.
 /// It enters every rule's decision digest, so raising it closes the gates that it concerns.
 /// 2: a record waits for those below it in its own table.
-pub const SEMANTICS: u32 = 2;
+/// 3: of related rows a date before 1970 or without a month or a day keeps its record also where the server says which is
+/// newest.
+pub const SEMANTICS: u32 = 3;
