@@ -92,7 +92,12 @@ impl Search<'_> {
         for (place, path) in paths(self.reader.resolved).iter().enumerate() {
             let values = memory.of(place);
             let (name, count) = match path {
-                Path::Own(columns) => self.own(session, columns, &values).await?,
+                Path::Own(columns) => {
+                    // An empty text is nobody's: other records have it too.
+                    let says = |values: &&Vec<Scalar>| !values.iter().all(|value| value.as_text().is_some_and(is_blank));
+                    let values: Vec<&Vec<Scalar>> = values.into_iter().filter(says).collect();
+                    self.own(session, columns, &values).await?
+                }
                 Path::Related(link) if self.others.contains(&link.table.name) => continue,
                 Path::Child(_, link) | Path::Related(link) => self.referring(session, link, &values).await?,
                 Path::Copy(copy) => self.copied(session, copy, &values).await?,
@@ -225,6 +230,10 @@ impl Search<'_> {
         }
         Ok(out)
     }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 fn number(row: &[Scalar], at: usize) -> u64 {

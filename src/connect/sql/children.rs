@@ -257,7 +257,10 @@ impl Reader<'_> {
     /// counted once, and as one that goes where it goes.
     pub(super) fn tally(&self, below: &Below, records: usize) -> HashMap<usize, BTreeMap<String, u64>> {
         let mut out: HashMap<usize, BTreeMap<String, u64>> = HashMap::new();
-        let mut seen: HashSet<(&TableName, &Key)> = HashSet::new();
+        // The records themselves go, whatever else hangs on them: they are nobody's child rows.
+        let roots = below.rows.first().into_iter().flatten().take(records);
+        let mut seen: HashSet<(&TableName, &Key)> =
+            roots.map(|row| (&self.resolved.table.name, &row.key)).collect();
         let all = || self.resolved.nodes.iter().zip(&below.rows).enumerate();
         let goes = |node: &Node| node.action == NodeAction::Delete;
         let those_that_go = all().filter(|(_, (node, _))| goes(node));

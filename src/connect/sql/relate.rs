@@ -292,7 +292,7 @@ impl Tree<'_> {
                 );
                 continue;
             }
-            let key = row_key(&link.table);
+            let key = self.key_of(&link.table);
             let action = match &child.then {
                 ChildAction::Delete => NodeAction::Delete,
                 ChildAction::Clear => self.clear(&link),
@@ -303,6 +303,12 @@ impl Tree<'_> {
             let place = self.push(parent, link, action, key, &child.relation.table.to_string());
             self.declare(place, &child.children);
         }
+    }
+
+    /// The columns that name a row; in the records' own table those of the rule, so that a record is known again there.
+    fn key_of(&self, table: &Table) -> Vec<Column> {
+        let root = self.nodes.first().filter(|root| root.table.name == table.name && !root.key.is_empty());
+        root.map_or_else(|| row_key(table), |root| root.key.clone())
     }
 
     fn clear(&mut self, link: &Link) -> NodeAction {
@@ -427,7 +433,7 @@ impl Tree<'_> {
         }
         // A reference that may be empty and that the schema itself empties: the row belongs to somebody else.
         let action = if key.on_delete == OnDelete::Clear { NodeAction::Clear } else { NodeAction::Delete };
-        let (key, label) = (row_key(table), table.name.name.clone());
+        let (key, label) = (self.key_of(table), table.name.name.clone());
         self.push(place, link, action, key, &label);
     }
 
