@@ -62,6 +62,17 @@ impl Dice {
         Self(seed.unwrap_or(0x6265_7761_6172_6400))
     }
 
+    /// Numbers of one's own for each of many cases of the test run.
+    pub(crate) fn of(case: &[u64]) -> Self {
+        let mut dice = Self::new();
+        for one in case {
+            dice.0 = dice.0.wrapping_mul(31).wrapping_add(*one);
+            dice.below(1);
+            dice.0 ^= dice.0 >> 29;
+        }
+        dice
+    }
+
     /// A number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
