@@ -47,6 +47,7 @@ fn list(name: &str) {
 #[cfg(feature = "crash-points")]
 fn panic_at(name: &str) {
     if std::env::var("BEWAARD_PANIC_AT").as_deref() == Ok(name) {
+        #[expect(clippy::panic, reason = "this is the fault that is wanted")]
         std::panic::panic_any(std::env::var("BEWAARD_PANIC_WITH").unwrap_or_default());
     }
 }

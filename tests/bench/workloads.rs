@@ -23,8 +23,8 @@ pub(crate) fn all(rows: u64) -> Vec<Workload> {
 }
 
 fn lazily<T: 'static>(make: impl Fn() -> T + 'static) -> impl Fn() -> Rc<T> {
-    let made = std::cell::OnceCell::new();
-    move || Rc::clone(made.get_or_init(|| Rc::new(make())))
+    let cell = std::cell::OnceCell::new();
+    move || Rc::clone(cell.get_or_init(|| Rc::new(make())))
 }
 
 fn engine(kind: Kind) -> Engine {

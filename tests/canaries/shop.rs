@@ -227,7 +227,7 @@ impl Shop {
              insert into visits values ({child}, {id}, '{page}', {moment});\n",
         )
         .unwrap();
-        if place % 3 == 0 {
+        if place.is_multiple_of(3) {
             writeln!(sql, "insert into lookup values ({child}, '{}');", email.to_lowercase()).unwrap();
         }
         if place % 11 == 10 {

@@ -57,13 +57,13 @@ impl Canaries {
         for mark in marks {
             for text in [mark.to_lowercase(), mark.to_uppercase(), (*mark).to_string()] {
                 for (form, bytes) in forms(&text) {
-                    self.add(canary, form, bytes);
+                    self.add(canary, form, &bytes);
                 }
             }
         }
     }
 
-    fn add(&mut self, canary: usize, form: &'static str, bytes: Vec<u8>) {
+    fn add(&mut self, canary: usize, form: &'static str, bytes: &[u8]) {
         let bytes = bytes.to_ascii_lowercase();
         assert!(bytes.len() >= SHORTEST, "{} as {form} would be found by chance", self.names[canary]);
         let start = bytes[..START].try_into().unwrap();
@@ -138,8 +138,8 @@ impl Canaries {
         self.plant(name, &[&number.to_string()]);
         let canary = self.names.len() - 1;
         for bytes in [number.to_be_bytes(), number.to_le_bytes()] {
-            self.add(canary, "bytes of a number", bytes.to_vec());
-            self.add(canary, "hexadecimal bytes of a number", hex::encode(bytes).into_bytes());
+            self.add(canary, "bytes of a number", &bytes);
+            self.add(canary, "hexadecimal bytes of a number", hex::encode(bytes).as_bytes());
         }
         number
     }

@@ -94,7 +94,8 @@ impl Search<'_> {
             let (name, count) = match path {
                 Path::Own(columns) => {
                     // An empty text is nobody's: other records have it too.
-                    let says = |values: &&Vec<Scalar>| !values.iter().all(|value| value.as_text().is_some_and(is_blank));
+                    let says =
+                        |values: &&Vec<Scalar>| !values.iter().all(|value| value.as_text().is_some_and(is_blank));
                     let values: Vec<&Vec<Scalar>> = values.into_iter().filter(says).collect();
                     self.own(session, columns, &values).await?
                 }

@@ -259,8 +259,7 @@ impl Reader<'_> {
         let mut out: HashMap<usize, BTreeMap<String, u64>> = HashMap::new();
         // The records themselves go, whatever else hangs on them: they are nobody's child rows.
         let roots = below.rows.first().into_iter().flatten().take(records);
-        let mut seen: HashSet<(&TableName, &Key)> =
-            roots.map(|row| (&self.resolved.table.name, &row.key)).collect();
+        let mut seen: HashSet<(&TableName, &Key)> = roots.map(|row| (&self.resolved.table.name, &row.key)).collect();
         let all = || self.resolved.nodes.iter().zip(&below.rows).enumerate();
         let goes = |node: &Node| node.action == NodeAction::Delete;
         let those_that_go = all().filter(|(_, (node, _))| goes(node));
