@@ -48,7 +48,7 @@ pub(super) fn run(config: &Path, wish: &Log, out: Out) -> Ended {
         }
         #[cfg(not(feature = "systems"))]
         LogCommand::Continue { .. } => {
-            Err(super::Failure::new(exit::USAGE, "this is the auditor's build: it reads logs and writes none"))
+            Err(Failure::new(exit::USAGE, "this is the auditor's build: it reads logs and writes none"))
         }
     }
 }

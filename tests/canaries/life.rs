@@ -355,14 +355,17 @@ fn tells(watch: &Watch<'_>) {
 /// Windows end, and the log is lost.
 fn ends(watch: &Watch<'_>) {
     let kept = watch.count("quarantine");
-    watch.says_at("+8d", &["run"]);
-    assert!(watch.count("quarantine") < kept, "windows ended");
-    watch.files("after the windows ended");
+    let later = "+8d";
+    watch.says_at(later, &["run"]);
+    if watch.shop.place == Place::Sqlite {
+        assert!(watch.count("quarantine") < kept, "windows ended");
+    }
+    watch.files("after the windows ended, or while the server's clock says otherwise");
     let heads = watch.shop.bench.file("log/heads");
     assert!(Command::new("truncate").args(["-s", "-1"]).arg(heads).status().unwrap().success());
     watch.says(&["log", "verify"], "").ends(4);
-    watch.says(&["run"], "").ends(5);
-    watch.says(&["log", "continue", "--lost-head", "--reason", "a disk"], "").ends(0);
+    watch.says_at(later, &["run"]).ends(5);
+    watch.says_at(later, &["log", "continue", "--lost-head", "--reason", "a disk"]).ends(0);
     watch.says(&["log", "verify"], "").ends(0);
     watch.files("at the end");
 }
