@@ -90,7 +90,7 @@ impl Canaries {
     /// Ten of these letters.
     fn letters(&mut self, of: &str) -> String {
         let (dice, of): (u64, Vec<char>) = (self.dice(), of.chars().collect());
-        let place = |step: u32| usize::try_from(dice >> (4 * step) & 15).unwrap();
+        let place = |step: u32| usize::try_from((dice >> (4 * step)) & 15).unwrap();
         (0..10).map(|step| of[place(step) % of.len()]).collect()
     }
 

@@ -62,6 +62,9 @@ impl SqliteEngine {
             .create_if_missing(false)
             .busy_timeout(BUSY)
             .foreign_keys(self.foreign_keys)
+            // Else what it sorts, and the pages that it may have to put back, lie in temporary files: rows, and nobody
+            // writes them over.
+            .pragma("temp_store", "MEMORY")
             .disable_statement_logging();
         match purpose {
             Purpose::Read => options.read_only(true).pragma("query_only", "ON"),
