@@ -1,7 +1,7 @@
 //! One batch under the crash protocol: in-flight file, intent, one transaction, outcomes, one head, file removed.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::quarantine::{BatchKeeper, Keeping};
 use super::{Engine, EngineError};
@@ -49,6 +49,8 @@ pub(super) struct BatchDone {
     pub(super) absence: Absence,
     /// Why nothing happened, when nothing did.
     pub(super) failure: Option<ConnectError>,
+    /// How long the system had it, with every attempt.
+    pub(super) took: Duration,
 }
 
 impl Engine {
@@ -63,7 +65,9 @@ impl Engine {
         let log_key = self.log_key_id()?;
         self.intend(&id, context, items, &log_key)?;
 
+        let begun = Instant::now();
         let answer = self.erase_with_retries(connector, context, &id, items).await;
+        let took = begun.elapsed();
         match answer {
             Ok(receipts) => {
                 let done = self.conclude(context, &id, items, &receipts, &log_key)?;
@@ -73,19 +77,19 @@ impl Engine {
                 self.tell_leftovers(context.rule, &absence)?;
                 self.drop_inflight(&id)?;
                 crash_point!("inflight-removed");
-                Ok(BatchDone { absence, ..done })
+                Ok(BatchDone { absence, took, ..done })
             }
             Err(EraseError::NotDone(error)) => {
                 let receipts = all_receipts(items, Outcome::Failed);
                 let done = self.conclude(context, &id, items, &receipts, &log_key)?;
                 self.drop_inflight(&id)?;
-                Ok(BatchDone { failure: Some(error), refused: Vec::new(), ..done })
+                Ok(BatchDone { failure: Some(error), refused: Vec::new(), took, ..done })
             }
             Err(EraseError::InDoubt(_)) => {
                 // Nobody was told: it is settled as after a crash, by looking.
                 let tally = self.settle_batch(connector, &id).await?;
                 let absence = Absence { unlooked: tally.purged(), ..Absence::default() };
-                Ok(BatchDone { tally, refused: Vec::new(), purged: Vec::new(), absence, failure: None })
+                Ok(BatchDone { tally, refused: Vec::new(), purged: Vec::new(), absence, failure: None, took })
             }
         }
     }
@@ -205,7 +209,8 @@ impl Engine {
             places
         };
         let (refused, purged) = (with(|outcome| outcome == Outcome::Failed), with(Outcome::is_purge));
-        Ok(BatchDone { tally, refused, purged, absence: Absence::default(), failure: None })
+        let absence = Absence::default();
+        Ok(BatchDone { tally, refused, purged, absence, failure: None, took: Duration::ZERO })
     }
 
     /// A record's commitment in the log.

@@ -4,6 +4,7 @@ mod absence;
 pub mod adopt;
 pub mod approve;
 pub mod batch;
+mod batch_size;
 pub mod continuing;
 pub mod decision;
 pub mod doubt;

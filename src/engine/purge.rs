@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::NaiveDate;
 
 use super::batch::{BatchDone, RunContext};
+use super::batch_size::BatchSize;
 use super::run::Mandate;
 use super::survey::{DueDays, PAGE, Progress, mark};
 use super::{Engine, EngineError};
@@ -17,9 +18,6 @@ use crate::domain::rule::{Part, Rule};
 use crate::domain::value::Key;
 use crate::state::keys::Purpose;
 use crate::state::spool::Mark;
-
-/// Records in one batch.
-const BATCH: usize = 500;
 
 /// What one walk of purging did.
 #[derive(Debug, Default)]
@@ -78,6 +76,8 @@ struct Next {
     below: HashSet<Key>,
     /// How many records of the last due day still fit.
     last_day_left: u64,
+    /// How many records the batch takes.
+    size: BatchSize,
 }
 
 impl Next {
@@ -195,10 +195,11 @@ impl Engine {
         let pick = Pick { rule, mandate, collection: rule.selection.collection(), key: self.mac_key(Purpose::Plan)? };
         let mut walked = Walked::default();
         let mut next = Next {
-            due: Vec::with_capacity(BATCH),
+            due: Vec::new(),
             taken: HashSet::new(),
             below: HashSet::new(),
             last_day_left: mandate.on_last_day,
+            size: BatchSize::first(),
         };
         let mut after = None;
         loop {
@@ -212,7 +213,7 @@ impl Engine {
                 }
                 let all = pick.with_below(found, &self.holds, tried, &next)?;
                 next.take(all, mandate.last_day);
-                if next.due.len() >= BATCH {
+                if next.due.len() >= next.size.get() {
                     self.next_batch(connector, context, &pick, &mut next, tried, &mut walked, progress).await?;
                     if walked.ends() {
                         return Ok(walked);
@@ -251,6 +252,7 @@ impl Engine {
             return Ok(());
         }
         let done = self.purge_batch(connector, context, &batch).await?;
+        next.size.learn(batch.len(), done.took);
         walked.seen += batch.iter().map(|item| item.parts.len() as u64).sum::<u64>();
         walked.records += batch.len() as u64;
         walked.refused += done.refused.len() as u64;
