@@ -22,6 +22,10 @@ const RULES: u64 = 6;
 /// What the model said, counted over cases, so that a test of nothing is noticed.
 type Seen = BTreeMap<&'static str, u64>;
 
+/// What even a handful of cases must have had.
+const COMMON: [&str; 3] = ["erased", "anonymised", "not-yet-due"];
+/// What a dozen of cases must have had.
+const USUAL: [&str; 6] = ["erased", "anonymised", "rows that go along", "not-yet-due", "protected", "no-clock"];
 /// All that many cases must have had.
 const EVERYTHING: [&str; 15] = [
     "erased",
@@ -55,7 +59,7 @@ struct Case {
 /// Every case of a tier, or the one that is named.
 pub(crate) fn all(engine: Engine) {
     let only = std::env::var("BEWAARD_TEST_CASE").ok().map(|text| text.parse::<u64>().unwrap());
-    let cases = if engine == Engine::Sqlite { by_tier(6, 60, 2_000) } else { by_tier(3, 25, 1_000) };
+    let cases = if engine == Engine::Sqlite { by_tier(6, 30, 2_000) } else { by_tier(3, 12, 1_000) };
     let numbers = only.map_or((0..cases).collect(), |one| vec![one]);
     let (mut failed, mut seen) = (Vec::new(), Seen::new());
     for number in numbers {
@@ -74,7 +78,12 @@ pub(crate) fn all(engine: Engine) {
     println!("{engine:?}: {seen:?}");
     assert!(failed.is_empty(), "{engine:?}: {} of {cases} cases differ from the model: {failed:?}", failed.len());
     // A few cases have no room for everything.
-    let must: &[&str] = if only.is_none() && cases >= 25 { &EVERYTHING } else { &[] };
+    let must: &[&str] = match cases {
+        _ if only.is_some() => &[],
+        0..10 => &COMMON,
+        10..200 => &USUAL,
+        _ => &EVERYTHING,
+    };
     for what in must {
         assert!(seen.contains_key(what), "no case had anything `{what}`: {seen:?}");
     }
@@ -279,7 +288,8 @@ impl Case {
         assert_eq!(&one["due"], due, "{name}: what the run found due");
         let left = expected.left.iter().map(|(place, count)| (place.as_str(), *count)).collect();
         assert!(rule.is_paced() || counts(&one["left_behind"]) == left, "{one}: {left:?}");
-        assert!(number("failed") + number("changed") <= expected.stays, "{one}: {expected:?}");
+        // What stays is `changed` in one walk of the run, and may be refused in the next: then it has both words.
+        assert!(number("failed").max(number("changed")) <= expected.stays, "{one}: {expected:?}");
     }
 
     /// What is done is done: only what the new rows make due goes now, and mostly that is nothing.
