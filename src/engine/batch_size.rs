@@ -31,14 +31,14 @@ impl BatchSize {
     }
 
     /// After a batch of so many records, whose transaction took so long. One batch says little, so the size changes by
-    /// half or double at most; a batch that was not full says nothing of a larger one.
+    /// half or double at most. One that was not full says something only where even that took too long.
     pub(super) fn learn(&mut self, records: usize, took: Duration) {
-        let Ok(records) = u128::try_from(records) else { return };
-        let fits = records.saturating_mul(WANTED.as_micros()) / took.as_micros().max(1);
+        if records < self.0 && took <= WANTED {
+            return;
+        }
+        let fits = (records as u128).saturating_mul(WANTED.as_micros()) / took.as_micros().max(1);
         let fits = usize::try_from(fits).unwrap_or(MOST);
-        let full = records >= self.0 as u128;
-        let most = if full { self.0.saturating_mul(2) } else { self.0 };
-        self.0 = fits.clamp(self.0 / 2, most).clamp(LEAST, MOST);
+        self.0 = fits.clamp(self.0 / 2, self.0.saturating_mul(2)).clamp(LEAST, MOST);
     }
 }
 
@@ -69,6 +69,6 @@ mod tests {
     fn a_batch_that_was_not_full_makes_none_larger() {
         assert_eq!(after(&[(3, 1)]), FIRST);
         assert_eq!(after(&[(3, 1_000)]), 250, "but one that took long makes the next smaller");
-        assert_eq!(after(&[(0, 0)]), 250);
+        assert_eq!(after(&[(0, 0)]), FIRST);
     }
 }
