@@ -12,8 +12,11 @@ const FIRST: usize = 500;
 const LEAST: usize = 50;
 /// Never more: what is in flight is kept in memory and looked at again after a crash.
 const MOST: usize = 5_000;
-/// The time that the transaction of a batch should take.
+/// A batch grows as long as its transaction stays below this.
 const WANTED: Duration = Duration::from_millis(100);
+/// One that takes longer is felt: the next is half of it. Between the two nothing changes, for much of a batch's time may be
+/// what it costs by itself, and fewer records would only make more batches of it.
+const LONG: Duration = Duration::from_secs(1);
 
 /// The size of the next batch.
 #[derive(Debug, Clone, Copy)]
@@ -30,15 +33,13 @@ impl BatchSize {
         self.0
     }
 
-    /// After a batch of so many records, whose transaction took so long. One batch says little, so the size changes by
-    /// half or double at most. One that was not full says something only where even that took too long.
+    /// After a batch of so many records, whose transaction took so long. One that was not full makes none larger.
     pub(super) fn learn(&mut self, records: usize, took: Duration) {
-        if records < self.0 && took <= WANTED {
-            return;
+        if took > LONG {
+            self.0 = (self.0 / 2).max(LEAST);
+        } else if records >= self.0 && took * 2 <= WANTED {
+            self.0 = (self.0 * 2).min(MOST);
         }
-        let fits = (records as u128).saturating_mul(WANTED.as_micros()) / took.as_micros().max(1);
-        let fits = usize::try_from(fits).unwrap_or(MOST);
-        self.0 = fits.clamp(self.0 / 2, self.0.saturating_mul(2)).clamp(LEAST, MOST);
     }
 }
 
@@ -57,18 +58,18 @@ mod tests {
     #[test]
     fn a_quick_system_gets_larger_batches_and_a_slow_one_smaller_ones() {
         assert_eq!(after(&[]), FIRST);
-        assert_eq!(after(&[(500, 10)]), 1_000, "double at most");
-        assert_eq!(after(&[(500, 10), (1_000, 20), (2_000, 40), (4_000, 80)]), MOST);
-        assert_eq!(after(&[(500, 200)]), 250);
-        assert_eq!(after(&[(500, 10_000)]), 250, "half at most");
-        assert_eq!(after(&[(500, 10_000), (250, 10_000), (125, 10_000), (62, 10_000), (50, 10_000)]), LEAST);
-        assert_eq!(after(&[(500, 125)]), 400, "just as many as fit");
+        assert_eq!(after(&[(500, 10)]), 1_000);
+        assert_eq!(after(&[(500, 10), (1_000, 20), (2_000, 40), (4_000, 50)]), MOST);
+        assert_eq!(after(&[(500, 51)]), FIRST, "twice as many would take too long");
+        assert_eq!(after(&[(500, 1_000)]), FIRST, "fewer would only make more batches");
+        assert_eq!(after(&[(500, 1_001)]), 250);
+        assert_eq!(after(&[(500, 9_000), (250, 9_000), (125, 9_000), (62, 9_000), (50, 9_000)]), LEAST);
     }
 
     #[test]
     fn a_batch_that_was_not_full_makes_none_larger() {
         assert_eq!(after(&[(3, 1)]), FIRST);
-        assert_eq!(after(&[(3, 1_000)]), 250, "but one that took long makes the next smaller");
         assert_eq!(after(&[(0, 0)]), FIRST);
+        assert_eq!(after(&[(3, 1_001)]), 250, "but one that took long makes the next smaller");
     }
 }
