@@ -3,6 +3,7 @@
 
 use super::findings::finding_at;
 use super::{Engine, EngineError};
+use crate::audit::entry::Body;
 use crate::codes;
 use crate::connect::{Absence, Connector, Item, Look};
 use crate::domain::id::BatchId;
@@ -53,11 +54,20 @@ impl Engine {
     pub(super) fn tell_unlooked(&mut self, batch: &BatchId) -> Result<(), EngineError> {
         let last = self.view.last_batch.as_ref().filter(|last| last.batch == *batch && last.purged > 0);
         let Some((rule, count)) = last.map(|last| (last.rule.clone(), last.purged)) else { return Ok(()) };
-        let Some(rule) = self.loaded.policy.rules.get(&rule).cloned() else { return Ok(()) };
-        match self.finding_opened(&rule, codes::NOT_LOOKED_FOR, count) {
-            Some(body) => self.record(&[body]),
-            None => Ok(()),
-        }
+        let body = match self.loaded.policy.rules.get(&rule) {
+            Some(rule) => self.finding_opened(rule, codes::NOT_LOOKED_FOR, count),
+            // The rule was taken out of the policy; what nobody looked for is there all the same.
+            None => Some(Body::Finding {
+                code: codes::NOT_LOOKED_FOR.id.into(),
+                change: "opened".into(),
+                rule: Some(rule),
+                system: None,
+                batch: None,
+                place: None,
+                count,
+            }),
+        };
+        body.map_or(Ok(()), |body| self.record(&[body]))
     }
 
     /// Where something of this rule's records is known to be left.

@@ -1,4 +1,5 @@
-//! One batch under the crash protocol: in-flight file, intent, one transaction, outcomes, one head, file removed.
+//! One batch under the crash protocol: in-flight file, intent, one transaction, outcomes, one head, a look for what is left,
+//! file removed.
 
 use std::io;
 use std::time::{Duration, Instant};

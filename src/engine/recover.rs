@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | file, no intent | nothing was erased | drop it, no entry |
 //! | intent and file, outcomes missing | unknown for those | settle those: [`Engine::settle_batch`] |
-//! | intent, file, all outcomes | finished | head, then drop it |
+//! | intent, file, all outcomes | nobody looked for what is left | finding, head, then drop it |
 //! | intent, and no file, another file, or one that can't be opened | can't be known | finding, rule frozen until `settle` |
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -133,6 +133,18 @@ fn a_kill_between_the_outcomes_and_the_look_is_told() {
 }
 
 #[test]
+fn a_kill_before_the_look_is_told_though_the_rule_is_no_more() {
+    let bench = Bench::new(RULE, SCHEMA);
+    bench.approve_all();
+    let killed = said(&bench.command(&["run"]).env("BEWAARD_CRASH_AT", "looked").output().unwrap());
+    assert_eq!(killed.code, -1);
+    bench.change_policy("[rule.old]", "[rule.other]");
+    bench.bewaard(&["run"]).ends(0);
+    assert_eq!(codes(&bench, "opened"), ["B509"]);
+    bench.verified();
+}
+
+#[test]
 fn rows_below_child_rows_are_looked_for_too() {
     let rule = RULE.replace(
         "on = \"customer_id\" }]",
