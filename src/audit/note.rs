@@ -16,6 +16,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 use crate::domain::digest::Digest;
+use crate::domain::id::LONGEST_LOG_NAME;
 use crate::secret::Secret;
 
 /// The signature type of plain Ed25519.
@@ -52,7 +53,7 @@ pub enum BadNote {
 
 /// Whether keys and logs may have this name.
 pub fn is_name(name: &str) -> bool {
-    (1..=200).contains(&name.len())
+    (1..=LONGEST_LOG_NAME).contains(&name.len())
         && !name.contains('+')
         && !name.contains(|c: char| c.is_whitespace() || c.is_control())
 }

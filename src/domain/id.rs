@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Bytes that the name of a log and of its keys may have at most.
+pub const LONGEST_LOG_NAME: usize = 200;
+
 /// Why a name is no identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a name has 1 to 64 characters: lower-case letters, digits and single hyphens inside")]

@@ -11,6 +11,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::source::shown;
 use crate::config::tree::{Entry, Node, Value};
 use crate::domain::digest::Digest;
+use crate::domain::id::LONGEST_LOG_NAME;
 use crate::domain::policy::SecretRef;
 
 const STATE: &str = "/var/lib/bewaard";
@@ -62,14 +63,11 @@ pub(super) fn resolve(root: &Node, out: Out<'_>) -> Option<Settings> {
 /// The state folder's own, where a log has no place.
 const OWN: [&str; 6] = ["inflight", "keys", "notes", "plans", "quarantine", "undo"];
 
-/// Longer names are refused by the log.
-const LONGEST_ORIGIN: usize = 200;
-
 /// A name without spaces and plus signs, as C2SP signed notes ask.
 fn origin(entry: &Entry, out: Out<'_>) -> Option<String> {
     let text = entry.node.text()?;
-    if text.len() > LONGEST_ORIGIN {
-        let told = format!("the origin has {} bytes, and a log takes {LONGEST_ORIGIN}", text.len());
+    if text.len() > LONGEST_LOG_NAME {
+        let told = format!("the origin has {} bytes, and a log takes {LONGEST_LOG_NAME}", text.len());
         let fault = Diagnostic::fault(codes::BAD_VALUE, told, &entry.node.place);
         out.push(fault.help("write a shorter name, such as \"bewaard.example.nl/2026\""));
         return None;

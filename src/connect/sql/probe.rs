@@ -12,7 +12,7 @@ use super::tables::{self, Tables};
 use crate::codes;
 use crate::connect::{ConnectError, Probe, Severity};
 use crate::domain::recipe::Recipe;
-use crate::domain::rule::{Action, Rule};
+use crate::domain::rule::Rule;
 use crate::domain::selection::{Protect, Selection};
 
 /// How the facts begin that say what else happens when a record goes.
@@ -206,21 +206,8 @@ impl Check<'_> {
 
     /// Recipes against the constraints of their columns.
     fn recipes(&mut self) {
-        for (part, fields) in self.rule.parts.iter().zip(&self.resolved.parts) {
-            if let Action::Anonymise(_) = part.action {
-                let then = format!("{}.then", part_path(self.rule, part));
-                for (column, recipe) in fields {
-                    self.recipe(&self.resolved.table, column, recipe, &then);
-                }
-            }
-        }
-        for node in &self.resolved.nodes {
-            if let NodeAction::Anonymise(fields) = &node.action {
-                let then = format!("{}.then", node.at(self.rule));
-                for (column, recipe) in fields {
-                    self.recipe(&node.table, column, recipe, &then);
-                }
-            }
+        for field in reads_back::fields(self.rule, self.resolved) {
+            self.recipe(field.table, field.column, field.recipe, &field.at);
         }
     }
 
@@ -236,8 +223,7 @@ impl Check<'_> {
         }
     }
 
-    fn recipe(&mut self, table: &Table, column: &Column, recipe: &Recipe, then: &str) {
-        let at = &format!("{then}.anonymise.{}", column.name);
+    fn recipe(&mut self, table: &Table, column: &Column, recipe: &Recipe, at: &str) {
         let named = format!("`{}`.`{}`", table.name.name, column.name);
         if *recipe == Recipe::Null && !column.nullable {
             let text = format!("{named} may not be NULL");

@@ -57,12 +57,12 @@ pub(super) fn about_the_value(found: &SqlFault) -> bool {
 }
 
 /// One field that a recipe writes.
-struct Field<'r> {
-    table: &'r Table,
-    column: &'r Column,
-    recipe: &'r Recipe,
+pub(super) struct Field<'r> {
+    pub(super) table: &'r Table,
+    pub(super) column: &'r Column,
+    pub(super) recipe: &'r Recipe,
     /// The recipe's path in the policy.
-    at: String,
+    pub(super) at: String,
 }
 
 /// Asks the engine about every recipe of a rule that writes a text of its own.
@@ -100,7 +100,8 @@ pub(super) async fn ask(
     Ok(())
 }
 
-fn fields<'r>(rule: &'r Rule, resolved: &'r Resolved) -> Vec<Field<'r>> {
+/// Every field that a rule rewrites, of its records and of their child rows.
+pub(super) fn fields<'r>(rule: &'r Rule, resolved: &'r Resolved) -> Vec<Field<'r>> {
     let field = |table: &'r Table, then: &str, one: &'r (Column, Recipe)| Field {
         table,
         column: &one.0,
