@@ -33,10 +33,12 @@ struct Wish {
     rows: u64,
     rounds: usize,
     ids: Vec<String>,
+    /// Only what is measured, without its peers.
+    alone: bool,
 }
 
 fn wish() -> Wish {
-    let mut wish = Wish { rows: 200_000, rounds: 3, ids: Vec::new() };
+    let mut wish = Wish { rows: 200_000, rounds: 3, ids: Vec::new(), alone: false };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|text| text.replace('_', "").parse().ok());
@@ -46,10 +48,11 @@ fn wish() -> Wish {
                 let rounds = number().unwrap_or_else(|| panic!("--rounds wants a number"));
                 wish.rounds = usize::try_from(rounds).unwrap();
             }
+            "--alone" => wish.alone = true,
             // What `cargo bench` adds by itself.
             "--bench" => {}
             id if id.starts_with('P') => wish.ids.push(id.to_string()),
-            other => panic!("unknown: {other}; --rows N, --rounds N, or ids (P1 ...)"),
+            other => panic!("unknown: {other}; --rows N, --rounds N, --alone, or ids (P1 ...)"),
         }
     }
     wish
@@ -63,7 +66,7 @@ fn main() {
         all.iter().filter(|one| wish.ids.is_empty() || one.ids.iter().any(|id| wish.ids.iter().any(|w| w == id)));
     for workload in chosen {
         println!("\n{} ({})", workload.name, workload.ids.join(", "));
-        let rounds: Vec<Round> = (0..wish.rounds).map(|number| workload.round(number)).collect();
+        let rounds: Vec<Round> = (0..wish.rounds).map(|number| workload.round(number, wish.alone)).collect();
         rounds::print(workload, &rounds);
     }
     println!("\n{}", machine::load());

@@ -32,7 +32,7 @@ impl Engine {
     fn numbers(self, upto: u64) -> String {
         match self {
             Self::Mariadb => format!("(select seq as i from seq_1_to_{upto}) n"),
-            Self::Postgres => format!("generate_series(1, {upto}) n(i)"),
+            Self::Postgres => format!("generate_series(1::bigint, {upto}) n(i)"),
             Self::Sqlite => {
                 format!(
                     "(with recursive s(i) as (select 1 union all select i + 1 from s where i < {upto}) select i from s) n"

@@ -37,8 +37,11 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    pub(crate) fn round(&self, number: usize) -> Round {
+    pub(crate) fn round(&self, number: usize, alone: bool) -> Round {
         let mut peers = (self.peers)();
+        if alone {
+            peers.truncate(1);
+        }
         let turn = number % peers.len();
         peers.rotate_left(turn);
         peers

@@ -13,8 +13,7 @@ pub(super) fn run(data: &[u8]) {
     if let Some(one) = Identity::new(kind, &text) {
         assert!(!text.trim().is_empty());
         assert_ne!(one, Identity::unreadable(kind), "a text is taken for what can't be read");
-        let shown = format!("{one:?}");
-        assert!(text.trim().len() < 24 || !shown.contains(text.trim()), "a printed identity names a person");
+        assert_eq!(format!("{one:?}"), format!("Identity({kind}, ..)"), "a printed identity names a person");
     }
     match reading {
         Reading::Empty => assert!(text.trim().is_empty()),
