@@ -144,6 +144,18 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes two files of one folder, the first one first; what is not there is as good as removed.
+pub fn remove_both(first: &Path, second: &Path) -> io::Result<()> {
+    for path in [first, second] {
+        #[expect(clippy::disallowed_methods, reason = "this is the edge that the others are sent to")]
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    sync_parent(second)
+}
+
 /// Overwrites bytes of a file that is there, in place.
 pub fn overwrite(path: &Path, at: u64, bytes: &[u8]) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(path)?;

@@ -18,6 +18,11 @@ use crate::engine::{Engine, EngineError};
 use crate::report::json::{PlanJson, SCHEMA};
 use crate::report::{text, words};
 
+fn wanted(wish: &Plan) -> PlanWish {
+    let sample = wish.sample.unwrap_or(0);
+    PlanWish { at: wish.at, sample, look: wish.sample.is_some(), count_unseen: true, ..PlanWish::default() }
+}
+
 pub(super) fn run(config: &Path, wish: &Plan, out: Out) -> Ended {
     let loaded = load(config, out)?;
     let mut engine = Engine::open(loaded)?;
@@ -52,8 +57,7 @@ pub(super) fn run(config: &Path, wish: &Plan, out: Out) -> Ended {
         super::run::tell_waiting(&engine.escalate(crate::now::now())?, out)?;
         let (mut planned, mut failures, mut code) = (Vec::new(), Vec::new(), exit::DONE);
         let moment = engine.moment(crate::now::now());
-        let how =
-            PlanWish { at: wish.at, sample: wish.sample.unwrap_or(0), look: wish.sample.is_some(), count_unseen: true };
+        let how = wanted(wish);
         for rule in &rules {
             match engine.plan(rule, moment, how, &watcher).await {
                 Ok(plan) => planned.push((rule.clone(), plan)),

@@ -269,6 +269,8 @@ pub struct Batch<'a> {
     pub items: &'a [Item],
     /// The moment of the purge, for markers.
     pub now: DateTime<Utc>,
+    /// The day by which all of its records were found to be due, as in [`Query::due_by`].
+    pub due_by: NaiveDate,
 }
 
 /// Decides again inside the erasing transaction.
@@ -334,8 +336,15 @@ pub trait Keeper: Sync {
     fn keep(&self, kept: &[Kept]) -> std::io::Result<()>;
 }
 
-/// Stands between the last statement and COMMIT.
+/// Stands before the first statement that writes, and between the last statement and COMMIT.
+#[async_trait]
 pub trait CommitWatch: Sync {
+    /// Waits until what must stand on this host's disk before anything is erased does: awaited before the first statement
+    /// that writes. An error means that nothing may be written.
+    async fn before_write(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
     /// Who keeps what goes, where the rule has an undo window.
     fn keeper(&self) -> Option<&dyn Keeper> {
         None

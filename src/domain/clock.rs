@@ -1,6 +1,6 @@
 //! Clocks: reading the moment that a term counts from out of what a system stores.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +94,10 @@ fn plausible(day: NaiveDate) -> Reading {
 }
 
 fn local(written: NaiveDateTime, zone: Tz, policy_zone: Tz) -> Reading {
+    // No zone's clocks are put forward or back between these hours: the day is the one that was written.
+    if zone == policy_zone && (5..20).contains(&written.hour()) {
+        return plausible(written.date());
+    }
     // In the hour that a DST switch leaves out or repeats, the later moment counts: it never makes a record due earlier.
     let moment = zone
         .from_local_datetime(&written)
@@ -109,6 +113,14 @@ fn read_iso(text: &str, zone: Tz, policy_zone: Tz) -> Reading {
     if let Some(reading) = odd_date(text) {
         return reading;
     }
+    match plain(text) {
+        Some((day, None, _)) => plausible(day),
+        Some((day, Some(time), utc)) => local(day.and_time(time), if utc { chrono_tz::UTC } else { zone }, policy_zone),
+        None => read_iso_in_any_form(text, zone, policy_zone),
+    }
+}
+
+fn read_iso_in_any_form(text: &str, zone: Tz, policy_zone: Tz) -> Reading {
     if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         return plausible(day);
     }
@@ -121,6 +133,33 @@ fn read_iso(text: &str, zone: Tz, policy_zone: Tz) -> Reading {
         return read_naive(utc).map_or(Reading::Unreadable, |at| local(at, chrono_tz::UTC, policy_zone));
     }
     read_naive(text).map_or(Reading::Unreadable, |at| local(at, zone, policy_zone))
+}
+
+/// The forms that databases give, read without trying every pattern: a day, or a day and time, perhaps with the offset
+/// of UTC. It agrees with the patterns, and what is written in any other way is left to them.
+fn plain(text: &str) -> Option<(NaiveDate, Option<NaiveTime>, bool)> {
+    let number = |from: usize, to: usize| {
+        let digits = text.as_bytes().get(from..to)?;
+        digits.iter().try_fold(0u32, |all, byte| byte.is_ascii_digit().then(|| all * 10 + u32::from(byte - b'0')))
+    };
+    let at = |place: usize, fits: &[u8]| text.as_bytes().get(place).is_some_and(|byte| fits.contains(byte));
+    if !at(4, b"-") || !at(7, b"-") {
+        return None;
+    }
+    let day = NaiveDate::from_ymd_opt(number(0, 4)?.try_into().ok()?, number(5, 7)?, number(8, 10)?)?;
+    if text.len() == 10 {
+        return Some((day, None, false));
+    }
+    if !at(10, b" T") || !at(13, b":") || !at(16, b":") {
+        return None;
+    }
+    let time = NaiveTime::from_hms_opt(number(11, 13)?, number(14, 16)?, number(17, 19)?)?;
+    let rest = text.get(19..)?;
+    let (fraction, utc) = rest.strip_suffix("+00:00").map_or((rest, false), |fraction| (fraction, true));
+    let digits = fraction.strip_prefix('.').map_or(!fraction.is_empty(), |digits| {
+        !(1..=9).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    if digits { None } else { Some((day, Some(time), utc)) }
 }
 
 fn read_naive(text: &str) -> Option<NaiveDateTime> {
@@ -187,6 +226,34 @@ mod tests {
     }
     fn on(text: &str) -> Reading {
         Reading::Day(text.parse().unwrap())
+    }
+
+    #[test]
+    fn what_is_read_without_patterns_is_read_as_by_them() {
+        let times =
+            ["", " 00:00:00", " 04:59:59", " 05:00:00", "T12:30:15", " 19:59:59.5", " 20:00:00", " 23:59:59.123456"];
+        let mut plain_ones = 0;
+        for day in ["2023-03-26", "2023-10-29", "2024-02-29", "1970-01-01", "1970-01-02", "0044-03-15", "2023-02-30"] {
+            for (time, offset) in
+                times.iter().flat_map(|time| [(time, ""), (time, "+00:00"), (time, "+0000"), (time, "Z")])
+            {
+                let text = format!("{day}{time}{offset}");
+                plain_ones += u32::from(plain(&text).is_some());
+                for zone in [AMSTERDAM, chrono_tz::UTC, chrono_tz::America::Sao_Paulo] {
+                    assert_eq!(
+                        read_iso(&text, zone, AMSTERDAM),
+                        read_iso_in_any_form(&text, zone, AMSTERDAM),
+                        "{text} in {zone}"
+                    );
+                }
+            }
+        }
+        assert_eq!(plain_ones, 6 * (1 + 7 * 2));
+        for odd in
+            ["2023-03-14 23:59:60", "2023-03-14 1:02:03", "+023-03-14", "2023-03-14 10:00:00.", "2023-03-1é 10:00:00"]
+        {
+            assert_eq!(plain(odd), None, "{odd}");
+        }
     }
 
     #[test]

@@ -162,6 +162,8 @@ pub fn decide(rule: &Rule, found: &Found, holds: &Holds, moment: Moment) -> Vec<
 pub fn decide_apart(rule: &Rule, found: &Found, holds: &Holds, moment: Moment) -> Vec<Verdict> {
     let stays = if found.protected {
         Some(KeepReason::Protected)
+    } else if holds.is_empty() {
+        None
     } else {
         let collection = rule.selection.collection();
         holds.find(&rule.id, &rule.system, &collection, &found.key, &found.identities).map(|_| KeepReason::Held)

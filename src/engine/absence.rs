@@ -2,25 +2,19 @@
 //! old values are not kept, so no later look can say that it is over.
 
 use super::findings::finding_at;
+use super::flight::Over;
 use super::{Engine, EngineError};
 use crate::audit::entry::Body;
 use crate::codes;
-use crate::connect::{Absence, Connector, Item, Look};
+use crate::connect::{Absence, Connector, Look};
 use crate::domain::id::BatchId;
-use crate::domain::outcome::Receipt;
 use crate::domain::rule::Rule;
 
 impl Engine {
     /// What is still there of a batch that purged something; of another nothing is asked. A look that fails undoes no
     /// purge: its records count as not looked for, and that is told. A kill before the look is over leaves them unlooked.
-    pub(super) async fn look_for_leftovers(
-        &self,
-        connector: &dyn Connector,
-        rule: &Rule,
-        batch: &BatchId,
-        items: &[Item],
-        receipts: &[Receipt],
-    ) -> Absence {
+    pub(super) async fn look_for_leftovers(&self, connector: &dyn Connector, rule: &Rule, over: &Over) -> Absence {
+        let Over { id: batch, items, receipts, .. } = over;
         let rules: Vec<&Rule> = self.loaded.policy.rules.values().filter(|one| one.system == rule.system).collect();
         let look = Look { batch, rule, items, receipts, rules: &rules };
         let purged = look.purged().len() as u64;
@@ -52,7 +46,7 @@ impl Engine {
 
     /// A batch that has all its outcomes and a file still: nobody looked for its records, or nobody told what was found.
     pub(super) fn tell_unlooked(&mut self, batch: &BatchId) -> Result<(), EngineError> {
-        let last = self.view.last_batch.as_ref().filter(|last| last.batch == *batch && last.purged > 0);
+        let last = self.view.last_batches.iter().find(|last| last.batch == *batch && last.purged > 0);
         let Some((rule, count)) = last.map(|last| (last.rule.clone(), last.purged)) else { return Ok(()) };
         let body = match self.loaded.policy.rules.get(&rule) {
             Some(rule) => self.finding_opened(rule, codes::NOT_LOOKED_FOR, count),

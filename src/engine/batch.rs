@@ -1,9 +1,14 @@
 //! One batch under the crash protocol: in-flight file, intent, one transaction, outcomes, one head, a look for what is left,
-//! file removed.
+//! file removed. The file and the intent are written while the system locks and reads the records; outcomes, head and look
+//! of one batch go beside the next one's transaction.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
+
+use super::flight::{Ahead, Chore, Intended, Over};
 use super::quarantine::{BatchKeeper, Keeping};
 use super::{Engine, EngineError};
 use crate::audit::commitment::Committer;
@@ -38,71 +43,111 @@ pub(super) struct RunContext<'a> {
     pub(super) keeping: Option<Keeping>,
 }
 
-/// What became of a batch.
-#[derive(Debug)]
+/// What a batch did, as far as it is known before its outcomes are written.
+#[derive(Debug, Default)]
 pub(super) struct BatchDone {
     pub(super) tally: Tally,
     /// Items that the system refused for reasons of their own, by their place.
     pub(super) refused: Vec<usize>,
     /// Items of which something was purged, by their place.
     pub(super) purged: Vec<usize>,
-    /// What is still there of it.
-    pub(super) absence: Absence,
     /// Why nothing happened, when nothing did.
     pub(super) failure: Option<ConnectError>,
     /// How long the system had it, with every attempt.
     pub(super) took: Duration,
+    /// What is still there of it, where that was looked for already.
+    pub(super) absence: Absence,
+    /// Its outcomes, to be written with the next batch or by [`Engine::conclude`].
+    pub(super) over: Option<Over>,
 }
 
 impl Engine {
-    /// Purges one batch. When this returns, its outcomes are on the disk under a signed head.
+    /// Purges one batch, and meanwhile writes what became of the last one and looks for what is left of that. What is
+    /// found of the last one is given too. The outcomes of this one are still to be written.
     pub(super) async fn purge_batch(
         &mut self,
         connector: &dyn Connector,
         context: &RunContext<'_>,
-        items: &[Item],
-    ) -> Result<BatchDone, EngineError> {
+        items: Arc<Vec<Item>>,
+        last: Option<Over>,
+    ) -> Result<(BatchDone, Absence), EngineError> {
         let id = BatchId::from_random(random::bytes());
         let log_key = self.log_key_id()?;
-        self.intend(&id, context, items, &log_key)?;
+        let ahead = self.ahead(&id, context, &items, &log_key)?;
+        let over = match &last {
+            Some(over) => Some((over.clone(), context.rule.clone(), self.committer(&over.log_key)?)),
+            None => None,
+        };
+        let writing = self.begin_writing(Chore { over, ahead: Some(ahead), log_key: log_key.clone() })?;
 
         let begun = Instant::now();
-        let answer = self.erase_with_retries(connector, context, &id, items).await;
-        let took = begun.elapsed();
-        match answer {
-            Ok(receipts) => {
-                let done = self.conclude(context, &id, items, &receipts, &log_key)?;
-                // The file stays until its records were looked for: who finds it tells that they were not.
-                let absence = self.look_for_leftovers(connector, context.rule, &id, items, &receipts).await;
-                crash_point!("looked");
-                self.tell_leftovers(context.rule, &absence)?;
-                self.drop_inflight(&id)?;
-                crash_point!("inflight-removed");
-                Ok(BatchDone { absence, took, ..done })
-            }
+        let (absence, (answer, took)) = tokio::join!(
+            biased;
+            async {
+                match &last {
+                    Some(last) => self.look_for_leftovers(connector, context.rule, last).await,
+                    None => Absence::default(),
+                }
+            },
+            async {
+                let answer = self.erase_with_retries(connector, context, &id, &items, &writing.intended).await;
+                (answer, begun.elapsed())
+            },
+        );
+        self.written(writing).await?;
+        if let Some(last) = &last {
+            self.forget(context.rule, last, &absence)?;
+        }
+        let done = match answer {
+            Ok(receipts) => self.done(context, id, items, receipts, log_key, took)?,
             Err(EraseError::NotDone(error)) => {
-                let receipts = all_receipts(items, Outcome::Failed);
-                let done = self.conclude(context, &id, items, &receipts, &log_key)?;
-                self.drop_inflight(&id)?;
-                Ok(BatchDone { failure: Some(error), refused: Vec::new(), took, ..done })
+                let receipts = all_receipts(&items, Outcome::Failed);
+                let done = self.done(context, id, items, receipts, log_key, took)?;
+                BatchDone { failure: Some(error), refused: Vec::new(), ..done }
             }
             Err(EraseError::InDoubt(_)) => {
                 // Nobody was told: it is settled as after a crash, by looking.
                 let tally = self.settle_batch(connector, &id).await?;
                 let absence = Absence { unlooked: tally.purged(), ..Absence::default() };
-                Ok(BatchDone { tally, refused: Vec::new(), purged: Vec::new(), absence, failure: None, took })
+                BatchDone { tally, took, absence, ..BatchDone::default() }
             }
-        }
+        };
+        Ok((done, absence))
     }
 
-    /// The in-flight file, then the intent, both on the disk.
-    fn intend(
+    /// Writes the outcomes of the last batch, looks for what is left of it, and removes its file.
+    pub(super) async fn conclude(
+        &mut self,
+        connector: &dyn Connector,
+        rule: &Rule,
+        last: Over,
+    ) -> Result<Absence, EngineError> {
+        let log_key = self.log_key_id()?;
+        let over = Some((last.clone(), rule.clone(), self.committer(&last.log_key)?));
+        let writing = self.begin_writing(Chore { over, ahead: None, log_key })?;
+        let absence = self.look_for_leftovers(connector, rule, &last).await;
+        self.written(writing).await?;
+        self.forget(rule, &last, &absence)?;
+        Ok(absence)
+    }
+
+    /// The file stays until its records were looked for: who finds it tells that they were not.
+    fn forget(&mut self, rule: &Rule, last: &Over, absence: &Absence) -> Result<(), EngineError> {
+        crash_point!("looked");
+        self.tell_leftovers(rule, absence)?;
+        self.drop_inflight(&last.id)?;
+        crash_point!("inflight-removed");
+        Ok(())
+    }
+
+    /// What its in-flight file and its intent will say.
+    fn ahead(
         &mut self,
         id: &BatchId,
         context: &RunContext<'_>,
         items: &[Item],
         log_key: &str,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Ahead, EngineError> {
         let names = |item: &Item| {
             item.parts
                 .iter()
@@ -124,20 +169,9 @@ impl Engine {
             log_key: log_key.to_string(),
             records: records.collect(),
         };
-        let file = self.inflight.write(&flight, self.ring()?)?;
-        crash_point!("inflight-written");
         let count = items.iter().map(|item| item.parts.len() as u64).sum();
-        self.on_log(|log| log.reserve((count + 2) * OUTCOME_BYTES))?;
-        self.record_unsealed(&[Body::BatchIntended {
-            batch: id.clone(),
-            run: context.run.clone(),
-            rule: context.rule.id.clone(),
-            decision: context.decision,
-            count,
-            file,
-        }])?;
-        crash_point!("intent-written");
-        Ok(())
+        let (sealer, folder) = (self.ring()?.sealer()?, self.inflight.clone());
+        Ok(Ahead { flight, run: context.run.clone(), count, sealer, folder })
     }
 
     async fn erase_with_retries(
@@ -146,6 +180,7 @@ impl Engine {
         context: &RunContext<'_>,
         id: &BatchId,
         items: &[Item],
+        intended: &Intended,
     ) -> Result<Vec<Receipt>, EraseError> {
         let judge = HeldJudge { rule: context.rule, items, holds: &self.holds, moment: context.moment };
         let keeper = context.keeping.as_ref().map(|keeping| BatchKeeper {
@@ -156,53 +191,33 @@ impl Engine {
             items,
             keeping,
         });
-        let watch = Watch { folder: &self.inflight, batch: id, keeper };
+        let watch = Watch { folder: &self.inflight, batch: id, keeper, intended: Some(intended.clone()) };
         with_retries(id, async || {
-            let batch = Batch { id, rule: context.rule, items, now: crate::now::now() };
+            let (now, due_by) = (crate::now::now(), context.moment.today);
+            let batch = Batch { id, rule: context.rule, items, now, due_by };
             connector.erase(&batch, &judge, &watch).await
         })
         .await
     }
 
-    /// Outcomes under one signed head.
-    fn conclude(
-        &mut self,
+    /// What a batch did, by its receipts.
+    fn done(
+        &self,
         context: &RunContext<'_>,
-        id: &BatchId,
-        items: &[Item],
-        receipts: &[Receipt],
-        log_key: &str,
+        id: BatchId,
+        items: Arc<Vec<Item>>,
+        receipts: Vec<Receipt>,
+        log_key: String,
+        took: Duration,
     ) -> Result<BatchDone, EngineError> {
-        let (rule, until) = (context.rule, context.keeping.as_ref().map(|keeping| keeping.until));
         let mut tally = Tally::default();
-        let mut bodies = Vec::with_capacity(receipts.len());
-        let (committer, collection) = (self.committer(log_key)?, rule.selection.collection());
-        for receipt in receipts {
+        for receipt in &receipts {
             tally.add(receipt.outcome);
-            let item = items.get(receipt.item);
-            let part = rule.parts.get(receipt.part);
-            let (Some(item), Some(part)) = (item, part) else {
-                return Err(EngineError::Refused(format!("the answer to {id} names a record that was not in it")));
-            };
-            let record = committer.commitment(&record_bytes(&rule.system, &collection, &item.key), &part.id);
-            bodies.push(Body::Outcome {
-                batch: id.clone(),
-                rule: rule.id.clone(),
-                part: part.id.clone(),
-                record,
-                result: receipt.outcome,
-                children: receipt.children.clone(),
-                pending: receipt.pending.clone(),
-                recovered: false,
-                until: until.filter(|_| receipt.outcome.is_purge()),
-            });
         }
         if context.keeping.is_some() && tally.purged() == 0 {
-            self.quarantine.drop_batch(&context.run, id)?;
+            self.quarantine.drop_batch(&context.run, &id)?;
         }
         crash_point!("erased");
-        self.record_under(&bodies, log_key)?;
-        crash_point!("outcomes-written");
         let with = |fits: fn(Outcome) -> bool| {
             let mut places: Vec<usize> =
                 receipts.iter().filter(|one| fits(one.outcome)).map(|receipt| receipt.item).collect();
@@ -210,8 +225,9 @@ impl Engine {
             places
         };
         let (refused, purged) = (with(|outcome| outcome == Outcome::Failed), with(Outcome::is_purge));
-        let absence = Absence::default();
-        Ok(BatchDone { tally, refused, purged, absence, failure: None, took: Duration::ZERO })
+        let until = context.keeping.as_ref().map(|keeping| keeping.until);
+        let over = Some(Over { id, items, receipts: Arc::new(receipts), log_key, until });
+        Ok(BatchDone { tally, refused, purged, failure: None, took, absence: Absence::default(), over })
     }
 
     /// A record's commitment in the log.
@@ -310,9 +326,19 @@ pub(super) struct Watch<'a> {
     pub(super) folder: &'a InFlightFolder,
     pub(super) batch: &'a BatchId,
     pub(super) keeper: Option<BatchKeeper<'a>>,
+    /// Whether the intent is on the disk, where that is not waited for before the system is asked.
+    pub(super) intended: Option<Intended>,
 }
 
+#[async_trait]
 impl CommitWatch for Watch<'_> {
+    async fn before_write(&self) -> io::Result<()> {
+        let Some(mut intended) = self.intended.clone() else { return Ok(()) };
+        // Who was to tell it is gone where nobody does.
+        let told = intended.wait_for(Option::is_some).await.map(|told| *told);
+        if matches!(told, Ok(Some(true))) { Ok(()) } else { Err(io::Error::other("the intent is not on the disk")) }
+    }
+
     fn keeper(&self) -> Option<&dyn Keeper> {
         self.keeper.as_ref().map(|keeper| keeper as &dyn Keeper)
     }

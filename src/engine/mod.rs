@@ -11,6 +11,7 @@ pub mod doubt;
 pub mod explain;
 pub mod find_purge;
 mod findings;
+mod flight;
 pub mod holds;
 pub mod host;
 pub mod incident;

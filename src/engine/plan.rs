@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 
 use super::decision::{decision, policy_part, schema_part};
+use super::purge::oldest_due;
 use super::survey::{DueDays, Progress, mark, walk};
 use super::view::Approval;
 use super::{Engine, EngineError};
 use crate::audit::entry::Body;
-use crate::connect::Finding;
+use crate::connect::{Finding, Item};
 use crate::domain::decide::{Found, Moment, Verdict};
 use crate::domain::digest::Digest;
 use crate::domain::gate::{Gate, over_limits};
@@ -18,6 +19,7 @@ use crate::domain::id::{PlanId, RuleId};
 use crate::domain::plan::{Plan, plan_id};
 use crate::domain::rule::Rule;
 use crate::durable;
+use crate::state::items::{Due, Items, ItemsWriter};
 use crate::state::keys::Purpose;
 use crate::state::spool::{Spool, SpoolWriter, set_path};
 
@@ -34,6 +36,8 @@ pub struct Planned {
     pub days: DueDays,
     /// The set.
     pub set: Spool,
+    /// Its records, for a run that follows at once; none where one of them hangs below another.
+    pub items: Option<Items>,
     /// Whether it is a look only: it has no entry and can't be approved.
     pub preview: bool,
     /// Records to show to a person, with their verdicts: due ones and some that are just not due.
@@ -51,6 +55,8 @@ pub struct PlanWish {
     pub look: bool,
     /// Where the system would take rows along that the rule does not name: count them for a person.
     pub count_unseen: bool,
+    /// Keep the records for a run that follows at once.
+    pub keep_items: bool,
 }
 
 impl Engine {
@@ -80,16 +86,22 @@ impl Engine {
         let collection = rule.selection.collection();
         let mut writer = SpoolWriter::new();
         let mut sample = Sample::new(wish.sample);
+        let mut items = if wish.keep_items {
+            Some(ItemsWriter::new(&scratch).map_err(|c| spool_error(&scratch, c))?)
+        } else {
+            None
+        };
         let walked = walk(connector.as_ref(), rule, at, &self.holds, progress, &mut |found, verdicts| {
             sample.offer(found, verdicts);
             for (part, _) in rule.parts.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Due(_))) {
                 let mark = mark(&key, rule, &collection, &found.key, &part.id);
                 writer.add(mark, &scratch).map_err(|cause| spool_error(&scratch, cause))?;
             }
-            Ok(())
+            keep_item(&mut items, found, verdicts).map_err(|cause| spool_error(&scratch, cause))
         })
         .await?;
         let finished = writer.finish(&scratch).map_err(|cause| spool_error(&scratch, cause))?;
+        let items = items.map(ItemsWriter::finish).transpose().map_err(|cause| spool_error(&scratch, cause))?;
         let plan = Plan {
             id: plan_id(&decided, at.today, &finished.digest),
             rule: rule.id.clone(),
@@ -113,7 +125,7 @@ impl Engine {
         }
         let gate = if preview { Gate::Preview } else { self.gate(rule, &plan) };
         let sample = sample.records;
-        Ok(Planned { plan, gate, findings: probe.findings, days: walked.days, set, preview, sample })
+        Ok(Planned { plan, gate, findings: probe.findings, days: walked.days, set, items, preview, sample })
     }
 
     /// The folder for what is being made; on the file system of the plans.
@@ -217,6 +229,18 @@ impl Engine {
         let path = set_path(&self.loaded.settings.state, id);
         Spool::open(&path, digest).map_err(|cause| spool_error(&path, cause))
     }
+}
+
+/// Keeps a record that is due. Those that hang below another go with it, in one batch, and are found again for that.
+fn keep_item(items: &mut Option<ItemsWriter>, found: &Found, verdicts: &[Verdict]) -> std::io::Result<()> {
+    let due = |(place, verdict): (usize, &Verdict)| matches!(verdict, Verdict::Due(_)).then_some(place);
+    let parts: Vec<usize> = verdicts.iter().enumerate().filter_map(due).collect();
+    if !found.below.is_empty() {
+        *items = None;
+    }
+    let (Some(writer), Some(since)) = (items, oldest_due(verdicts)) else { return Ok(()) };
+    let item = Item { key: found.key.clone(), fingerprint: found.fingerprint.clone(), parts };
+    writer.add(&Due { item, since })
 }
 
 /// The limits that are looser now than when the gate was opened, by their keys.

@@ -1,11 +1,13 @@
 //! Carrying out a mandate: what is still due and still in the set is found again and purged in batches.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
 use super::batch::{BatchDone, RunContext};
 use super::batch_size::BatchSize;
+use super::flight::Over;
 use super::run::Mandate;
 use super::survey::{DueDays, PAGE, Progress, mark};
 use super::{Engine, EngineError};
@@ -16,6 +18,7 @@ use crate::domain::hold::Holds;
 use crate::domain::outcome::Tally;
 use crate::domain::rule::{Part, Rule};
 use crate::domain::value::Key;
+use crate::state::items::{Due, Items};
 use crate::state::keys::Purpose;
 use crate::state::spool::Mark;
 
@@ -61,12 +64,6 @@ pub(super) fn untried(days: &DueDays, tried: &Tried) -> DueDays {
     days
 }
 
-/// A record that goes, and the day since which it is due.
-struct Due {
-    item: Item,
-    since: NaiveDate,
-}
-
 /// What is being filled for the next batch, and how far the pace still goes.
 struct Next {
     due: Vec<Due>,
@@ -90,10 +87,10 @@ impl Next {
         self.last_day_left -= of_last_day;
         let above = all.len().saturating_sub(1);
         for (place, one) in all.into_iter().enumerate() {
-            self.taken.insert(one.item.key.clone());
             if place < above {
                 self.below.insert(one.item.key.clone());
             }
+            self.taken.insert(one.item.key.clone());
             self.due.push(one);
         }
     }
@@ -181,94 +178,168 @@ impl Pick<'_> {
     }
 }
 
+/// Where the records come from that are still to go.
+enum Supply {
+    /// From the plan that was just made.
+    Planned(Box<Items>),
+    /// They are found again, page by page.
+    Found {
+        after: Option<Key>,
+        page: std::vec::IntoIter<Found>,
+        /// Whether the last page was read.
+        end: bool,
+    },
+}
+
+/// One walk of purging.
+struct Walk<'w> {
+    connector: &'w dyn Connector,
+    context: &'w RunContext<'w>,
+    pick: Pick<'w>,
+    next: Next,
+    supply: Supply,
+    /// The batch whose outcomes are not yet written.
+    last: Option<Over>,
+    walked: Walked,
+}
+
 impl Engine {
-    /// Finds what is still due and still in the set, and purges it in batches.
+    /// Purges in batches what is still due and still in the set.
     pub(super) async fn purge_walk(
         &mut self,
         connector: &dyn Connector,
         context: &RunContext<'_>,
-        mandate: &Mandate,
+        mandate: &mut Mandate,
         tried: &mut Tried,
         progress: &dyn Progress,
     ) -> Result<Walked, EngineError> {
+        let supply = match mandate.items.take() {
+            Some(items) => Supply::Planned(Box::new(items)),
+            None => Supply::Found { after: None, page: Vec::new().into_iter(), end: false },
+        };
         let rule = context.rule;
         let pick = Pick { rule, mandate, collection: rule.selection.collection(), key: self.mac_key(Purpose::Plan)? };
-        let mut walked = Walked::default();
-        let mut next = Next {
+        let next = Next {
             due: Vec::new(),
             taken: HashSet::new(),
             below: HashSet::new(),
             last_day_left: mandate.on_last_day,
             size: BatchSize::first(),
         };
-        let mut after = None;
+        let mut walk = Walk { connector, context, pick, next, supply, last: None, walked: Walked::default() };
+        let went = self.batches(&mut walk, tried, progress).await;
+        // Whatever ended it: what is done is written.
+        if let Some(last) = walk.last.take() {
+            let absence = self.conclude(connector, rule, last).await?;
+            walk.walked.absence.merge(&absence);
+        }
+        went?;
+        Ok(walk.walked)
+    }
+
+    async fn batches(
+        &mut self,
+        walk: &mut Walk<'_>,
+        tried: &mut Tried,
+        progress: &dyn Progress,
+    ) -> Result<(), EngineError> {
         loop {
-            let identities = !self.holds.is_empty();
-            let query = Query { rule, due_by: Some(mandate.moment.today), identities, limit: PAGE };
-            let page = connector.find(&query, after.as_ref()).await?;
-            next.taken = next.due.iter().map(|one| one.item.key.clone()).collect();
-            for found in page.found {
-                if next.has(&found.key) {
-                    continue;
-                }
-                let all = pick.with_below(found, &self.holds, tried, &next)?;
-                next.take(all, mandate.last_day);
-                if next.due.len() >= next.size.get() {
-                    self.next_batch(connector, context, &pick, &mut next, tried, &mut walked, progress).await?;
-                    if walked.ends() {
-                        return Ok(walked);
-                    }
-                }
+            let more = self.fill(walk, tried).await?;
+            let (batch, since): (Vec<Item>, Vec<NaiveDate>) =
+                walk.next.due.drain(..).map(|one| (one.item, one.since)).unzip();
+            if batch.is_empty() {
+                return Ok(());
             }
-            after = page.next;
-            if after.is_none() {
-                self.next_batch(connector, context, &pick, &mut next, tried, &mut walked, progress).await?;
-                return Ok(walked);
+            self.next_batch(walk, batch, &since, tried, progress).await?;
+            if walk.walked.ends() || !more {
+                return Ok(());
             }
         }
     }
 
+    /// Fills the next batch. False: nothing comes behind it.
+    async fn fill(&mut self, walk: &mut Walk<'_>, tried: &Tried) -> Result<bool, EngineError> {
+        let (last_day, rule) = (walk.pick.mandate.last_day, walk.pick.rule);
+        while walk.next.due.len() < walk.next.size.get() {
+            match &mut walk.supply {
+                Supply::Planned(items) => {
+                    let Some(due) = items.next().transpose().map_err(planned_error)? else { return Ok(false) };
+                    if walk.next.reaches(due.since, last_day) && !walk.pick.was_tried(tried, &due.item.key) {
+                        walk.next.take(vec![due], last_day);
+                    }
+                }
+                Supply::Found { after, page, end } => {
+                    let Some(found) = page.next() else {
+                        if *end {
+                            return Ok(false);
+                        }
+                        let identities = !self.holds.is_empty();
+                        let due_by = Some(walk.pick.mandate.moment.today);
+                        let query = Query { rule, due_by, identities, limit: PAGE };
+                        let read = walk.connector.find(&query, after.as_ref()).await?;
+                        (*page, *after) = (read.found.into_iter(), read.next);
+                        *end = after.is_none();
+                        walk.next.taken = walk.next.due.iter().map(|one| one.item.key.clone()).collect();
+                        continue;
+                    };
+                    if !walk.next.has(&found.key) {
+                        let all = walk.pick.with_below(found, &self.holds, tried, &walk.next)?;
+                        walk.next.take(all, last_day);
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
     /// Asks again whether it may, then purges the batch.
-    #[expect(clippy::too_many_arguments, reason = "one step of one walk: it works on all that the walk holds")]
     async fn next_batch(
         &mut self,
-        connector: &dyn Connector,
-        context: &RunContext<'_>,
-        pick: &Pick<'_>,
-        next: &mut Next,
+        walk: &mut Walk<'_>,
+        batch: Vec<Item>,
+        since: &[NaiveDate],
         tried: &mut Tried,
-        walked: &mut Walked,
         progress: &dyn Progress,
     ) -> Result<(), EngineError> {
-        let (batch, since): (Vec<Item>, Vec<NaiveDate>) = next.due.drain(..).map(|one| (one.item, one.since)).unzip();
-        if batch.is_empty() {
-            return Ok(());
-        }
+        let rule = walk.context.rule;
         self.refresh_holds()?;
-        let frozen = self.view.frozen_rules.contains_key(&context.rule.id)
-            || self.view.frozen_systems.contains_key(&context.rule.system);
+        let frozen =
+            self.view.frozen_rules.contains_key(&rule.id) || self.view.frozen_systems.contains_key(&rule.system);
         if self.heed_pause(progress)? || progress.stop() || frozen {
-            walked.stopped = true;
+            walk.walked.stopped = true;
             return Ok(());
         }
-        let done = self.purge_batch(connector, context, &batch).await?;
-        next.size.learn(batch.len(), done.took);
+        let batch = Arc::new(batch);
+        let last = walk.last.take();
+        let (mut done, absence) = self.purge_batch(walk.connector, walk.context, Arc::clone(&batch), last).await?;
+        walk.last = done.over.take();
+        let walked = &mut walk.walked;
+        walk.next.size.learn(batch.len(), done.took);
         walked.seen += batch.iter().map(|item| item.parts.len() as u64).sum::<u64>();
         walked.records += batch.len() as u64;
         walked.refused += done.refused.len() as u64;
         walked.tally.merge(&done.tally);
+        walked.absence.merge(&absence);
         walked.absence.merge(&done.absence);
         for place in &done.refused {
-            let mark = batch.get(*place).and_then(|item| pick.tried_mark(&item.key));
+            let mark = batch.get(*place).and_then(|item| walk.pick.tried_mark(&item.key));
             tried.extend(mark.zip(since.get(*place).copied()));
         }
-        if pick.mandate.look_again {
-            walked.back += found_again(connector, context.rule, &batch, &done).await?;
+        walked.failure = done.failure.take();
+        if walk.pick.mandate.look_again {
+            if let Some(last) = walk.last.take() {
+                let absence = self.conclude(walk.connector, rule, last).await?;
+                walk.walked.absence.merge(&absence);
+            }
+            walk.walked.back += found_again(walk.connector, rule, &batch, &done).await?;
         }
-        walked.failure = done.failure;
-        progress.at(context.rule.id.as_str(), walked.seen, pick.mandate.set.len());
+        progress.at(rule.id.as_str(), walk.walked.seen, walk.pick.mandate.set.len());
         Ok(())
     }
+}
+
+fn planned_error(cause: std::io::Error) -> EngineError {
+    EngineError::Io { doing: "read back the records of the plan in", path: "plans".into(), cause }
 }
 
 /// How many of the records that this batch purged are found again.
@@ -291,7 +362,7 @@ async fn found_again(
     Ok(purged.iter().zip(&presence).filter(back).count() as u64)
 }
 
-fn oldest_due(verdicts: &[Verdict]) -> Option<NaiveDate> {
+pub(super) fn oldest_due(verdicts: &[Verdict]) -> Option<NaiveDate> {
     let days = verdicts.iter().filter_map(|verdict| match verdict {
         Verdict::Due(day) => Some(*day),
         Verdict::Kept(_) | Verdict::Settled => None,

@@ -29,6 +29,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::rule::{Mode, Rule};
 use crate::random;
+use crate::state::items::Items;
 use crate::state::spool::Spool;
 
 /// Minutes that a scheduled run waits after the first bite, so that somebody can look.
@@ -38,6 +39,8 @@ const AFTER_BITE: i64 = 60;
 pub(super) struct Mandate {
     pub(super) plan: PlanId,
     pub(super) set: Spool,
+    /// Its records, where it is the plan that was just made and none hangs below another.
+    pub(super) items: Option<Items>,
     pub(super) moment: Moment,
     pub(super) decision: Digest,
     /// The last due day that it reaches, and how many records of that day.
@@ -136,9 +139,10 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<RunReport, EngineError> {
         let rule = job.rule;
-        let planned = self.plan(rule, job.moment, PlanWish::default(), progress).await?;
+        let planned =
+            self.plan(rule, job.moment, PlanWish { keep_items: true, ..PlanWish::default() }, progress).await?;
         let (plan, gate) = (planned.plan.clone(), planned.gate.clone());
-        let Some(mandate) = self.mandate(connector, job, planned).await? else {
+        let Some(mut mandate) = self.mandate(connector, job, planned).await? else {
             self.record_refusal(rule, &plan, &gate)?;
             self.record_ledger(connector, job, &plan, LeftOver::of(&plan)).await?;
             self.publish()?;
@@ -168,7 +172,7 @@ impl Engine {
             self.publish()?;
             return Ok(RunReport { left: plan.survey.due, ..RunReport::idle(&plan, &gate, how) });
         }
-        self.carry_out(connector, job, &plan, gate, &mandate, progress).await
+        self.carry_out(connector, job, &plan, gate, &mut mandate, progress).await
     }
 
     /// Whether the first bite went less than an hour ago.
@@ -186,7 +190,8 @@ impl Engine {
     ) -> Result<Option<Mandate>, EngineError> {
         if planned.gate == Gate::Open {
             let (plan, decision) = (planned.plan.id, planned.plan.decision);
-            return Ok(Some(self.paced(job, &planned.days, plan, decision, planned.set, job.moment)));
+            let mandate = self.paced(job, &planned.days, plan, decision, planned.set, job.moment);
+            return Ok(Some(Mandate { items: planned.items, ..mandate }));
         }
         let Gate::Refused { limits } = &planned.gate else { return Ok(None) };
         let released = self.view.released_beyond(&job.rule.id, crate::now::now());
@@ -217,8 +222,10 @@ impl Engine {
         let look_again = self.view.bites.get(&job.rule.id) == Some(&Bite::Ahead);
         let (first, all) = (job.rule.limits.first_bite, days.values().sum::<u64>());
         let bite = look_again && first > 0 && first < all.min(job.budget);
+        // A run that is no larger than a bite is one.
+        let look_again = bite || (look_again && all.min(job.budget) <= first);
         let (last_day, on_last_day) = pace(&days, if bite { first } else { job.budget });
-        Mandate { plan, set, moment, decision, last_day, on_last_day, bite, look_again }
+        Mandate { plan, set, items: None, moment, decision, last_day, on_last_day, bite, look_again }
     }
 
     async fn carry_out(
@@ -227,7 +234,7 @@ impl Engine {
         job: &mut Job<'_>,
         plan: &Plan,
         gate: Gate,
-        mandate: &Mandate,
+        mandate: &mut Mandate,
         progress: &dyn Progress,
     ) -> Result<RunReport, EngineError> {
         let rule = job.rule;

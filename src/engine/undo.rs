@@ -306,7 +306,7 @@ impl Engine {
             log_key,
             records: wanted.iter().map(record).collect(),
         };
-        let file = self.undoing.write(&flight, self.ring()?)?;
+        let file = self.undoing.write(&flight, &self.ring()?.sealer()?)?;
         crash_point!("undo-file");
         let note = self.keep_note(&wish.reason)?;
         let count = wanted.iter().map(|one| one.parts.len() as u64).sum();
@@ -332,7 +332,7 @@ impl Engine {
         wanted: &[Wanted],
     ) -> Result<Vec<Back>, EraseError> {
         let kept: Vec<&[u8]> = wanted.iter().map(|one| one.record.bytes.as_slice()).collect();
-        let watch = Watch { folder: &self.undoing, batch: undo, keeper: None };
+        let watch = Watch { folder: &self.undoing, batch: undo, keeper: None, intended: None };
         with_retries(undo, async || connector.restore(&Undo { id: undo, kept: &kept }, &watch).await).await
     }
 

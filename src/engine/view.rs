@@ -49,9 +49,9 @@ pub struct View {
     pub holds_digest: Option<(Digest, String)>,
     /// Batches with an intent and without all outcomes.
     pub open: BTreeMap<BatchId, OpenBatch>,
-    /// The batch that was intended last, for a file of it that is still there.
+    /// The batches that were intended last, the newest first, for files of them that are still there.
     #[serde(default)]
-    pub last_batch: Option<LastBatch>,
+    pub last_batches: Vec<LastBatch>,
     /// Runs that have not ended, and the plan that each carries out.
     pub running: BTreeMap<RunId, PlanId>,
     /// Runs that can still be undone.
@@ -293,11 +293,13 @@ impl View {
                     unsettled: false,
                 };
                 self.open.insert(batch.clone(), open);
-                self.last_batch = Some(LastBatch { batch: batch.clone(), rule: rule.clone(), purged: 0 });
+                // While one is erased the one before it is still looked for.
+                self.last_batches.truncate(1);
+                self.last_batches.insert(0, LastBatch { batch: batch.clone(), rule: rule.clone(), purged: 0 });
             }
             Body::Outcome { batch, rule, part, record, result, until, .. } => {
                 if result.is_purge() {
-                    if let Some(last) = self.last_batch.as_mut().filter(|last| last.batch == *batch) {
+                    if let Some(last) = self.last_batches.iter_mut().find(|last| last.batch == *batch) {
                         last.purged += 1;
                     }
                     *self.purged.entry(rule.clone()).or_default() += 1;

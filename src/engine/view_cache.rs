@@ -18,7 +18,7 @@ use crate::state::keys::KeyRing;
 /// The file, in the state folder.
 const FILE: &str = "view.cache";
 /// Raised when a view of an earlier release can't be read as one of this; the package's version counts too.
-const FORMAT: &str = concat!("view 6, bewaard ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("view 7, bewaard ", env!("CARGO_PKG_VERSION"));
 /// Entries beyond the cache before it is written again: reading so many is quicker than noticed.
 const STRIDE: u64 = 2_000;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::keys::{KeyFault, KeyRing};
+use super::keys::{KeyFault, KeyRing, Sealer};
 use crate::domain::decide::Fingerprint;
 use crate::domain::digest::Digest;
 use crate::domain::id::{BatchId, PlanId, RunId};
@@ -92,7 +92,7 @@ impl InFlightFolder {
     }
 
     /// Writes a file; on the disk when this returns. Gives its SHA-256 for the intent.
-    pub fn write(&self, what: &InFlight, keys: &KeyRing) -> Result<Digest, InFlightError> {
+    pub fn write(&self, what: &InFlight, keys: &Sealer) -> Result<Digest, InFlightError> {
         let path = self.path(&what.batch);
         let failed = |cause| InFlightError::Io { path: path.clone(), cause };
         let plain = serde_json::to_vec(what).map_err(|error| failed(error.into()))?;
@@ -120,7 +120,9 @@ impl InFlightFolder {
     /// gives none.
     pub fn write_ticket(&self, batch: &BatchId, ticket: &str) -> io::Result<()> {
         let path = self.ticket_path(batch);
-        durable::remove(&path)?;
+        if path.exists() {
+            durable::remove(&path)?;
+        }
         durable::create(&path, ticket.as_bytes(), durable::PRIVATE)
     }
 
@@ -135,8 +137,7 @@ impl InFlightFolder {
 
     /// Removes both files, after the outcomes are on the disk.
     pub fn remove(&self, batch: &BatchId) -> io::Result<()> {
-        durable::remove(&self.ticket_path(batch))?;
-        durable::remove(&self.path(batch))
+        durable::remove_both(&self.ticket_path(batch), &self.path(batch))
     }
 
     /// The batches that have a file.

@@ -69,6 +69,22 @@ impl fmt::Debug for KeyRing {
     }
 }
 
+/// Encrypts under the in-flight key that was in force when it was asked for.
+#[derive(Debug)]
+pub struct Sealer {
+    key: LessSafeKey,
+    head: Vec<u8>,
+}
+
+impl Sealer {
+    /// Encrypts; `aad` must be given again to open it.
+    pub fn seal(&self, bytes: &[u8], aad: &[u8]) -> Result<Vec<u8>, KeyFault> {
+        let mut out = self.head.clone();
+        out.extend(encrypt(&self.key, &[&self.head, aad].concat(), bytes)?);
+        Ok(out)
+    }
+}
+
 impl KeyRing {
     /// Makes the folder, its wrapping key where none is named, a signing key with the log's name, and one key for
     /// each purpose; the log key is for this segment. What an `init` that was cut off left is made anew: nothing was
@@ -223,12 +239,13 @@ impl KeyRing {
 
     /// Encrypts under the in-flight key in force. `aad` must be the same to open it.
     pub fn seal(&self, bytes: &[u8], aad: &[u8]) -> Result<Vec<u8>, KeyFault> {
+        self.sealer()?.seal(bytes, aad)
+    }
+
+    /// What seals under the present in-flight key, without the ring.
+    pub fn sealer(&self) -> Result<Sealer, KeyFault> {
         let id = self.current(Purpose::Inflight).ok_or_else(|| KeyFault::Gone(Purpose::Inflight.word().into()))?;
-        let key = cipher(&*self.key(&id)?)?;
-        let mut out = [SEALED, id.as_str().as_bytes(), b"\n"].concat();
-        let head = [&out, aad].concat();
-        out.extend(encrypt(&key, &head, bytes)?);
-        Ok(out)
+        Ok(Sealer { key: cipher(&*self.key(&id)?)?, head: [SEALED, id.as_str().as_bytes(), b"\n"].concat() })
     }
 
     /// Decrypts what [`KeyRing::seal`] gave, also under an earlier in-flight key that is still there.

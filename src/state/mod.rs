@@ -4,6 +4,8 @@
 mod aead;
 #[cfg(feature = "systems")]
 pub mod inflight;
+#[cfg(feature = "systems")]
+pub mod items;
 mod key_fault;
 mod key_id;
 pub mod keys;

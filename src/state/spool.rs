@@ -17,6 +17,8 @@ pub type Mark = [u8; 16];
 
 /// Marks held in memory before they are spilled: 1 MiB.
 const IN_MEMORY: usize = 65_536;
+/// Marks that are read together when one is asked for; the first of each such block is kept in memory.
+const BLOCK: usize = 256;
 
 /// Collects marks in any order and writes them sorted, each once.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct SpoolWriter {
 pub struct Spool {
     file: File,
     len: u64,
+    /// The first mark of each block, from the first question on.
+    firsts: std::sync::OnceLock<Vec<Mark>>,
 }
 
 /// What a finished spool is.
@@ -115,12 +119,12 @@ impl Finished {
             self.sorted.rewind()?;
             durable::replace_from(path, &mut self.sorted, durable::PRIVATE, scratch)?;
         }
-        Ok(Spool { file: self.sorted, len: self.len })
+        Ok(Spool::over(self.sorted, self.len))
     }
 
     /// The set without a place: for previews.
     pub fn anonymous(self) -> Spool {
-        Spool { file: self.sorted, len: self.len }
+        Spool::over(self.sorted, self.len)
     }
 }
 
@@ -141,7 +145,7 @@ impl Spool {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the plan's set is not the one that was made"));
         }
         let len = file.metadata()?.len() / 16;
-        Ok(Self { file, len })
+        Ok(Self::over(file, len))
     }
 
     /// How many marks.
@@ -154,20 +158,35 @@ impl Spool {
         self.len == 0
     }
 
-    /// Whether the mark is in the set: a binary search on disk.
+    fn over(file: File, len: u64) -> Self {
+        Self { file, len, firsts: std::sync::OnceLock::new() }
+    }
+
+    /// Whether the mark is in the set: one block is read from the disk.
     pub fn contains(&self, mark: &Mark) -> io::Result<bool> {
-        let (mut low, mut high) = (0, self.len);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let mut found = [0; 16];
-            self.file.read_exact_at(&mut found, middle * 16)?;
-            match found.cmp(mark) {
-                std::cmp::Ordering::Equal => return Ok(true),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        Ok(false)
+        let firsts = if let Some(firsts) = self.firsts.get() {
+            firsts
+        } else {
+            let found = self.first_of_each_block()?;
+            self.firsts.get_or_init(|| found)
+        };
+        let Some(block) = firsts.partition_point(|first| first <= mark).checked_sub(1) else { return Ok(false) };
+        let from = (block * BLOCK) as u64;
+        let many = usize::try_from(self.len - from).map_or(BLOCK, |left| left.min(BLOCK));
+        let mut bytes = [0; BLOCK * 16];
+        let bytes = bytes.get_mut(..many * 16).unwrap_or_default();
+        self.file.read_exact_at(bytes, from * 16)?;
+        let (marks, _) = bytes.as_chunks::<16>();
+        Ok(marks.binary_search(mark).is_ok())
+    }
+
+    fn first_of_each_block(&self) -> io::Result<Vec<Mark>> {
+        let places = (0..self.len).step_by(BLOCK);
+        let first = |place| {
+            let mut mark = [0; 16];
+            self.file.read_exact_at(&mut mark, place * 16).map(|()| mark)
+        };
+        places.map(first).collect()
     }
 
     /// The marks, sorted.
@@ -214,7 +233,7 @@ fn marks_of(mut from: impl Read) -> impl Iterator<Item = io::Result<Mark>> {
 }
 
 /// A file without a name: the kernel removes it however the process ends.
-fn unnamed(folder: &Path) -> io::Result<File> {
+pub(super) fn unnamed(folder: &Path) -> io::Result<File> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
     use rustix::io::Errno;
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
@@ -264,8 +283,9 @@ mod tests {
         let digest = forth.digest;
         forth.keep(&path, folder.path()).unwrap();
         let spool = Spool::open(&path, &digest).unwrap();
-        assert!((0..1000).all(|n| spool.contains(&mark(n * 200)).unwrap()));
-        assert!(!spool.contains(&mark(many + 1)).unwrap());
+        assert!((0..many).step_by(7).all(|n| spool.contains(&mark(n)).unwrap()));
+        assert!((many..many + 1000).all(|n| !spool.contains(&mark(n)).unwrap()));
+        assert!(!spool.contains(&[0xff; 16]).unwrap());
         assert!(Spool::open(&path, &Digest([0; 32])).is_err());
         let other = write(&mut (5..many + 2)).anonymous();
         assert_eq!(spool.difference(&other).unwrap(), (5, 2));

@@ -215,7 +215,7 @@ pub(crate) async fn erase_with(
     assert!(connector.claim().await.unwrap());
     let id = BatchId::from_random(id);
     let now = Utc.with_ymd_and_hms(2026, 6, 1, 2, 0, 0).unwrap();
-    let batch = Batch { id: &id, rule, items, now };
+    let batch = Batch { id: &id, rule, items, now, due_by: now.date_naive() };
     connector.erase(&batch, &Decider { rule, items, holds }, watch).await
 }
 

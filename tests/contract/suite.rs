@@ -639,7 +639,9 @@ pub(crate) async fn nothing_is_erased_when_our_own_disk_fails_or_the_claim_is_go
     assert!(matches!(failed, Err(EraseError::NotDone(ref error)) if error.advice == Advice::Fix), "{failed:?}");
     connector.release().await.unwrap();
     let id = BatchId::from_random([2; 8]);
-    let batch = bewaard::connect::Batch { id: &id, rule: &rule, items: &items, now: chrono::DateTime::UNIX_EPOCH };
+    let due_by = moment().today;
+    let batch =
+        bewaard::connect::Batch { id: &id, rule: &rule, items: &items, now: chrono::DateTime::UNIX_EPOCH, due_by };
     let judge = super::harness::Decider { rule: &rule, items: &items, holds: &no_holds() };
     let failed = connector.erase(&batch, &judge, &Watch::default()).await;
     assert!(matches!(failed, Err(EraseError::NotDone(ref error)) if error.advice == Advice::Stop), "{failed:?}");

@@ -149,7 +149,7 @@ async fn the_connector_finds_erases_and_locates_on_both_servers() {
         database.admin("INSERT INTO orders VALUES (9, 10, '2024-01-01')");
         assert!(connector.claim().await.unwrap());
         let (id, watch) = (BatchId::from_random([7; 8]), Tickets::default());
-        let batch = Batch { id: &id, rule: &rule, items: &items, now: bewaard::now::now() };
+        let batch = Batch { id: &id, rule: &rule, items: &items, now: bewaard::now::now(), due_by: moment.today };
         let receipts = connector.erase(&batch, &LetAll, &watch).await.unwrap();
         let outcomes: Vec<Outcome> = receipts.iter().map(|one| one.outcome).collect();
         assert_eq!(outcomes, [Outcome::Erased, Outcome::Changed], "{kind:?}");

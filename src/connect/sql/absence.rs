@@ -6,7 +6,7 @@
 //! found takes a second), and each is served by an index, or reads a table of at most [`BIG`](super::resolve::BIG) rows, or one that the erasing
 //! itself reads in the same way, or one for which the rule says `allow-scan`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::catalogue::Column;
@@ -18,6 +18,7 @@ use super::memory::{Memory, Path, paths};
 use super::records::{ReadFault, Reader, aliased, chunk_size};
 use super::relate::Link;
 use super::resolve::{RECORD, RELATED, Resolved};
+use super::span::Span;
 use crate::connect::{Absence, ConnectError, Item, Look};
 use crate::domain::selection::{Normal, TableName};
 use crate::domain::value::{Key, Scalar};
@@ -75,7 +76,12 @@ impl Search<'_> {
 
     /// How many of these records, which went, are there by their own key or not in final form.
     async fn back(&self, session: &mut dyn Session, items: &[Item]) -> Result<u64, ReadFault> {
-        let keys: Vec<&Key> = items.iter().map(|item| &item.key).collect();
+        let mut keys: Vec<&Key> = items.iter().map(|item| &item.key).collect();
+        if let Some(span) = Span::of(keys.iter().copied()).filter(|_| self.reader.rule.record_part().is_some()) {
+            // Most of them are gone, and neighbours are read in passing.
+            let there: HashSet<Key> = self.reader.keys_in(session, span).await?.into_iter().collect();
+            keys.retain(|key| there.contains(*key));
+        }
         let mut back = 0;
         let records = self.reader.by_key(session, &keys, false).await?;
         let done: HashMap<&Key, Vec<bool>> = records.iter().map(|one| (&one.key, self.reader.done(one))).collect();

@@ -184,6 +184,7 @@ impl SqlConnector {
             watch,
             batch_row: self.batch_table,
             memory: &self.memory,
+            by_span: &AtomicBool::new(true),
             wrote: &AtomicBool::new(false),
         };
         eraser.memory().begin(batch.id, &resolved);

@@ -238,6 +238,10 @@ pub trait Dialect: Send + Sync {
     fn order(&self, expression: &str, _column: &Column) -> String {
         expression.to_string()
     }
+    /// `DELETE FROM table` under an alias.
+    fn delete_from(&self, table: &str, alias: &str) -> String {
+        format!("DELETE FROM {table} AS {alias}")
+    }
     /// What locks the rows of a SELECT until the end of the transaction; empty where the transaction has them all.
     fn lock(&self) -> &'static str;
     /// A text literal of the policy.

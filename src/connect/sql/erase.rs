@@ -15,6 +15,7 @@ use super::fault;
 use super::memory::Memory;
 use super::records::{ReadFault, Reader, Record};
 use super::resolve::Resolved;
+use super::span::Span;
 use crate::connect::{Advice, Batch, CommitWatch, ConnectError, EraseError, Judge};
 use crate::domain::id::SystemId;
 use crate::domain::outcome::{Outcome, Receipt};
@@ -34,6 +35,8 @@ pub(super) struct Eraser<'a> {
     pub(super) watch: &'a dyn CommitWatch,
     pub(super) batch_row: bool,
     pub(super) memory: &'a std::sync::Mutex<Memory>,
+    /// Whether a range of the key may stand for a list of keys; no more once it held another number of rows.
+    pub(super) by_span: &'a AtomicBool,
     /// Whether something was sent that writes: without transactions there is no way back from there.
     pub(super) wrote: &'a AtomicBool,
 }
@@ -101,6 +104,8 @@ pub(super) struct Intent {
     pub(super) delete: Vec<usize>,
     /// Items of which these parts are anonymised.
     pub(super) write: Vec<(usize, Vec<usize>)>,
+    /// A span of the key in which exactly the records that go were read and locked.
+    pub(super) span: Option<Span>,
 }
 
 impl<'a> Eraser<'a> {
@@ -129,7 +134,7 @@ impl<'a> Eraser<'a> {
         }
     }
 
-    fn transactional(&self) -> bool {
+    pub(super) fn transactional(&self) -> bool {
         self.resolved().nodes.iter().all(|node| node.table.transactional)
     }
 
@@ -287,12 +292,13 @@ impl<'a> Eraser<'a> {
             None => None,
         };
         self.look_aside_again(session, &intent).await?;
+        self.watch.before_write().await.map_err(|_| Halt::Watch)?;
         self.wrote.fetch_or(this.commit && self.resolved().nodes.len() > 1, Ordering::SeqCst);
         let children = self.erase_children(session, &below, &intent).await?;
         self.point(this, "after-children");
         self.look_again(session, &intent).await?;
         self.wrote.fetch_or(this.commit, Ordering::SeqCst);
-        self.erase_records(session, &below).await?;
+        self.erase_records(session, &below, &intent).await?;
         self.look_whether_gone(session, &below).await?;
         self.anonymise(session, &intent, &mut settled).await?;
         self.point(this, "after-record");

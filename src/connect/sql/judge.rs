@@ -1,11 +1,13 @@
 //! Within the erasing transaction: what the records are now, what hangs on them, and whether that changed meanwhile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
 use super::children::Below;
 use super::engine::Session;
 use super::erase::{Eraser, Halt, Intent, Settled, Try};
 use super::records::{Record, newest_by_server};
+use super::span::Span;
 use crate::domain::outcome::Outcome;
 use crate::domain::value::{Key, Scalar};
 
@@ -24,11 +26,17 @@ impl Eraser<'_> {
             reader.lock(session, &keys).await?;
         }
         let wants = self.judge.wants_identities();
-        let mut records = reader.rows_by_key(session, &keys, wants, true).await?;
+        let span = self.span(this, &keys);
+        let (mut records, alone) = match span {
+            Some(span) => self.lock_span(session, span, &keys).await?,
+            None => (reader.rows_by_key(session, &keys, wants, true).await?, false),
+        };
+        let locked = records.len();
         self.point(this, "after-lock");
         reader.read_related(session, &mut records, true).await?;
         let mut by_key: HashMap<Key, Record> = records.into_iter().map(|record| (record.key.clone(), record)).collect();
-        let mut intent = Intent { records: HashMap::new(), delete: Vec::new(), write: Vec::new() };
+        let mut intent =
+            Intent { records: HashMap::with_capacity(locked), delete: Vec::new(), write: Vec::new(), span: None };
         let mut found = |item: &usize| (*item, self.key(*item).and_then(|key| by_key.remove(key)));
         let found: Vec<(usize, Option<Record>)> = this.items.iter().map(&mut found).collect();
         // A record that the server takes for one of these although its key is written otherwise now (another case, a
@@ -40,7 +48,35 @@ impl Eraser<'_> {
                 None => self.settle(settled, item, missing),
             }
         }
+        intent.span = span.filter(|_| alone && intent.delete.len() == locked);
         Ok(intent)
+    }
+
+    /// The span of these items, where a range of the key may stand for a list.
+    fn span(&self, this: Try<'_>, keys: &[&Key]) -> Option<Span> {
+        let may = this.commit && self.transactional() && !self.resolved().looks_aside;
+        if may && self.by_span.load(Ordering::SeqCst) { Span::of(keys.iter().copied()) } else { None }
+    }
+
+    /// Locks and reads the records of a span, and says whether no others are there. What is not among them any more is
+    /// read by its key: it is gone, or has changed.
+    async fn lock_span(
+        &self,
+        session: &mut dyn Session,
+        span: Span,
+        keys: &[&Key],
+    ) -> Result<(Vec<Record>, bool), Halt> {
+        let wants = self.judge.wants_identities();
+        let mut records = self.reader.lock_span(session, span, self.batch.due_by, wants).await?;
+        let wanted: HashSet<&Key> = keys.iter().copied().collect();
+        let before = records.len();
+        records.retain(|record| wanted.contains(&record.key));
+        let alone = records.len() == before;
+        let found: HashSet<&Key> = records.iter().map(|record| &record.key).collect();
+        let missing: Vec<&Key> = keys.iter().copied().filter(|key| !found.contains(key)).collect();
+        let more = self.reader.rows_by_key(session, &missing, wants, true).await?;
+        records.extend(more);
+        Ok((records, alone))
     }
 
     fn judge_one(&self, place: usize, record: Record, settled: &mut Settled, intent: &mut Intent) {

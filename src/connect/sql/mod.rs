@@ -29,6 +29,7 @@ mod resolve;
 mod restore;
 mod schema;
 mod sessions;
+mod span;
 pub mod sqlite;
 mod sqlite_catalogue;
 mod sqlite_dialect;

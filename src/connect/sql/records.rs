@@ -98,7 +98,7 @@ pub(super) fn usable_key(row: &[Scalar]) -> Result<Key, ReadFault> {
 
 impl Reader<'_> {
     /// `SELECT` of all that a record's judgement needs, without its WHERE.
-    fn select(&self, identities: bool) -> String {
+    pub(super) fn select(&self, identities: bool) -> String {
         let (dialect, resolved) = (self.dialect, self.resolved);
         let read = |column: &Column| dialect.read(&format!("{RECORD}.{}", dialect.name(&column.name)), column);
         let flag = |text: &str| format!("CASE WHEN {text} THEN 1 ELSE 0 END");
@@ -117,7 +117,7 @@ impl Reader<'_> {
         self.resolved.sources.iter().filter(|source| source.link.is_none())
     }
 
-    fn parse(&self, row: Vec<Scalar>) -> Result<Record, ReadFault> {
+    pub(super) fn parse(&self, row: Vec<Scalar>) -> Result<Record, ReadFault> {
         let resolved = self.resolved;
         let mut rest = row.into_iter();
         let key: Vec<Scalar> = rest.by_ref().take(resolved.key.len()).collect();

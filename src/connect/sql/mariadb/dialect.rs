@@ -101,6 +101,11 @@ impl Dialect for MariaDialect {
         }
     }
 
+    fn delete_from(&self, table: &str, alias: &str) -> String {
+        // MariaDB takes an alias only in the form for several tables.
+        format!("DELETE {alias} FROM {table} {alias}")
+    }
+
     fn bound(&self, n: usize, column: &Column) -> String {
         match column.class {
             TypeClass::Integer | TypeClass::Bool => format!("?{n}i"),

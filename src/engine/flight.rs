@@ -1,0 +1,137 @@
+//! What a batch writes to this host's disk, and when: outcomes of the batch before it, a head over them, its own in-flight
+//! file and its intent. All of it is written on a thread of its own while the system locks and reads; the system's first
+//! statement that writes waits for it.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use tokio::sync::watch;
+
+use super::batch::OUTCOME_BYTES;
+use super::{Engine, EngineError};
+use crate::audit::commitment::Committer;
+use crate::audit::entry::Body;
+use crate::audit::fault::LogFault;
+use crate::audit::log::Log;
+use crate::connect::Item;
+use crate::crash_point;
+use crate::domain::id::{BatchId, RunId};
+use crate::domain::outcome::Receipt;
+use crate::domain::rule::Rule;
+use crate::domain::value::record_bytes;
+use crate::state::inflight::{InFlight, InFlightFolder};
+use crate::state::keys::Sealer;
+
+/// A batch that is over, its outcomes not yet written.
+#[derive(Debug, Clone)]
+pub(super) struct Over {
+    pub(super) id: BatchId,
+    pub(super) items: Arc<Vec<Item>>,
+    pub(super) receipts: Arc<Vec<Receipt>>,
+    /// The key that its outcomes are committed under.
+    pub(super) log_key: String,
+    /// Until when what went is kept.
+    pub(super) until: Option<NaiveDate>,
+}
+
+/// A batch that is about to begin.
+pub(super) struct Ahead {
+    pub(super) flight: InFlight,
+    pub(super) run: RunId,
+    pub(super) count: u64,
+    pub(super) sealer: Sealer,
+    pub(super) folder: InFlightFolder,
+}
+
+/// What is to be written.
+pub(super) struct Chore {
+    pub(super) over: Option<(Over, Rule, Committer)>,
+    pub(super) ahead: Option<Ahead>,
+    /// The key of the entries that belong to no record.
+    pub(super) log_key: String,
+}
+
+/// Whether the intent is on the disk: not yet known, or known.
+pub(super) type Intended = watch::Receiver<Option<bool>>;
+
+/// Something is being written.
+pub(super) struct Writing {
+    thread: tokio::task::JoinHandle<(Log, Result<(), EngineError>)>,
+    /// Told when all of it is on the disk, or will never be.
+    pub(super) intended: Intended,
+}
+
+impl Over {
+    fn bodies(&self, rule: &Rule, committer: &Committer) -> Result<Vec<Body>, EngineError> {
+        let collection = rule.selection.collection();
+        let body = |receipt: &Receipt| {
+            let (item, part) = (self.items.get(receipt.item)?, rule.parts.get(receipt.part)?);
+            Some(Body::Outcome {
+                batch: self.id.clone(),
+                rule: rule.id.clone(),
+                part: part.id.clone(),
+                record: committer.commitment(&record_bytes(&rule.system, &collection, &item.key), &part.id),
+                result: receipt.outcome,
+                children: receipt.children.clone(),
+                pending: receipt.pending.clone(),
+                recovered: false,
+                until: self.until.filter(|_| receipt.outcome.is_purge()),
+            })
+        };
+        let bodies: Option<Vec<Body>> = self.receipts.iter().map(body).collect();
+        bodies
+            .ok_or_else(|| EngineError::Refused(format!("the answer to {} names a record that was not in it", self.id)))
+    }
+}
+
+impl Chore {
+    fn write(self, log: &mut Log) -> Result<(), EngineError> {
+        if let Some((over, rule, committer)) = &self.over {
+            let bodies = over.bodies(rule, committer)?;
+            log.commit(&bodies, &over.log_key, crate::now::now())?;
+            crash_point!("outcomes-written");
+        }
+        if let Some(Ahead { flight, run, count, sealer, folder }) = self.ahead {
+            let file = folder.write(&flight, &sealer)?;
+            crash_point!("inflight-written");
+            let intended = Body::BatchIntended {
+                batch: flight.batch.clone(),
+                run,
+                rule: flight.rule.id.clone(),
+                decision: flight.decision,
+                count,
+                file,
+            };
+            log.append(&[intended], &self.log_key, crate::now::now())?;
+            crash_point!("intent-written");
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Begins to write. Until [`written`](Self::written) the log is with the thread that writes.
+    pub(super) fn begin_writing(&mut self, chore: Chore) -> Result<Writing, EngineError> {
+        let reserved = chore.ahead.as_ref().map_or(0, |ahead| (ahead.count + 2) * OUTCOME_BYTES);
+        // It also reads what other processes wrote, and learns when one of them replaced the signing key.
+        self.on_log(|log| log.reserve(reserved.max(1)))?;
+        let state = self.loaded.settings.state.clone();
+        let mut log = self.log.take().ok_or(EngineError::NotInitialised(state))?;
+        let (told, intended) = watch::channel(None);
+        let thread = tokio::task::spawn_blocking(move || {
+            let done = chore.write(&mut log);
+            told.send_replace(Some(done.is_ok()));
+            (log, done)
+        });
+        Ok(Writing { thread, intended })
+    }
+
+    /// Waits until all is written, and takes the log back.
+    pub(super) async fn written(&mut self, writing: Writing) -> Result<(), EngineError> {
+        // A thread that panicked leaves no log behind: nothing more is written by this process.
+        let (log, done) = writing.thread.await.map_err(|_| EngineError::Log(LogFault::Closed))?;
+        self.log = Some(log);
+        done?;
+        self.catch_up()
+    }
+}
