@@ -6,12 +6,14 @@
 //! with only their salted digest here.
 
 mod body;
+mod group;
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::body::{Body, By, Method, Window};
-use crate::domain::digest::{Digest, MacKey};
+pub use self::group::Group;
+use crate::domain::digest::{Digest, MacKey, push_hex};
 
 /// The version of the entry format that this program writes.
 pub const FORMAT: u32 = 1;
@@ -63,12 +65,17 @@ pub enum BadEntry {
 /// The key of a writer's mark.
 const MARK: &str = "mac";
 
-fn mark_of(line: &str, writer: &MacKey) -> String {
-    hex::encode(writer.mac(line.as_bytes()).0.get(..MARK_BYTES).unwrap_or_default())
+/// The hexadecimal digits of a writer's mark, over a line in parts: enough for lines of which each try is seen.
+fn mark(writer: &MacKey, line: &[&[u8]]) -> [u8; 16] {
+    let digest = writer.mac_of(line);
+    let mut digits = Vec::with_capacity(64);
+    push_hex(&mut digits, &digest.0);
+    digits.first_chunk().copied().unwrap_or_default()
 }
 
-/// Bytes of a writer's mark: enough for lines of which each try is seen.
-const MARK_BYTES: usize = 8;
+fn mark_of(line: &str, writer: &MacKey) -> String {
+    mark(writer, &[line.as_bytes()]).map(char::from).iter().collect()
+}
 
 /// Whether a canonical line bears the mark of one of these writers.
 pub fn is_marked_by(line: &str, writers: &[MacKey]) -> bool {
@@ -123,13 +130,13 @@ impl Entry {
         if serde_json::to_string(&value).ok().as_deref() != Some(line) {
             return Err(BadEntry::NotCanonical);
         }
-        let envelope: Envelope = serde_json::from_value(value.clone()).map_err(|_| BadEntry::Shape)?;
+        let envelope = Envelope::deserialize(&value).map_err(|_| BadEntry::Shape)?;
         let kind = value.get("kind").and_then(serde_json::Value::as_str).ok_or(BadEntry::Shape)?.to_string();
         let time = DateTime::parse_from_rfc3339(&envelope.time).map_err(|_| BadEntry::Time)?;
         if !envelope.time.ends_with('Z') {
             return Err(BadEntry::Time);
         }
-        let body = match serde_json::from_value::<Body>(value) {
+        let body = match Body::deserialize(value) {
             Ok(body) => body,
             Err(_) if envelope.v == FORMAT && Body::is_known(&kind) => return Err(BadEntry::Kind(kind)),
             Err(_) => Body::Unknown(kind),

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use rustix::fs::{FallocateFlags, fallocate};
 
-use super::entry::{Body, By, Entry, segment_of};
+use super::entry::{Body, By, Group, segment_of};
 use super::fault::LogFault;
 use super::heads::{self, Head};
 use super::journal::{self, Segment};
@@ -88,8 +88,13 @@ pub struct Log {
     pub(super) signers: Signers,
     pub(super) state: State,
     file: Option<File>,
+    /// The key of the marks, once it was needed.
+    writer: Option<MacKey>,
     closed: bool,
 }
+
+/// Entries, and the id of the commitment key that they are written under.
+pub type Keyed<'a> = (&'a [Body], &'a str);
 
 /// Which file it is and how long: it changes when another process appended, or an editor put another file there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -155,7 +160,7 @@ impl Log {
         let lock = lock(&paths.append_lock)?;
         let state = load::load(&paths, &signers, load::cached(&paths))?;
         drop(lock);
-        let mut log = Self { paths, signers, state, file: None, closed: false };
+        let mut log = Self { paths, signers, state, file: None, writer: None, closed: false };
         log.switch_signer();
         Ok(log)
     }
@@ -163,25 +168,38 @@ impl Log {
     /// Appends a group of entries: when this returns they are on the disk, not yet sealed. Gives their indices.
     pub fn append(&mut self, bodies: &[Body], key_id: &str, now: DateTime<Utc>) -> Result<Range<u64>, LogFault> {
         let lock = self.enter()?;
-        let range = self.write(bodies, key_id, now);
+        let written = self.write(&[(bodies, key_id)], now);
         drop(lock);
-        range
+        written.map(|(range, _)| range)
     }
 
     /// Signs a head over all entries.
     pub fn seal(&mut self) -> Result<&Checkpoint, LogFault> {
         let lock = self.enter()?;
-        let sealed = self.write_head();
+        let sealed = self.write_head(self.state.frontier.clone());
         drop(lock);
         sealed.map(|()| &self.state.head.checkpoint)
     }
 
     /// Appends a group and seals it, under one lock.
     pub fn commit(&mut self, bodies: &[Body], key_id: &str, now: DateTime<Utc>) -> Result<Range<u64>, LogFault> {
+        self.commit_then((bodies, key_id), (&[], key_id), now)
+    }
+
+    /// Appends two groups, each under its commitment key, in one write, and seals the first: what a batch came to, and
+    /// what the next is about to do. Gives the indices of both.
+    pub fn commit_then(
+        &mut self,
+        sealed: Keyed<'_>,
+        then: Keyed<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Range<u64>, LogFault> {
         let lock = self.enter()?;
-        let range = self.write(bodies, key_id, now).and_then(|range| self.write_head().map(|()| range));
+        let (range, frontier) = self.write(&[sealed, then], now)?;
+        self.write_head(frontier)?;
+        self.state.pending = rotation(then.0);
         drop(lock);
-        range
+        Ok(range)
     }
 
     /// Passes the signing on to the staged key: an entry that the old key seals and the new one signs too. What a
@@ -194,7 +212,7 @@ impl Log {
     ) -> Result<VerifierKey, LogFault> {
         let lock = self.enter()?;
         if self.state.pending.is_none() {
-            self.write_head()?;
+            self.write_head(self.state.frontier.clone())?;
             let Some(staged) = &self.signers.staged else {
                 return Err(LogFault::broken(codes::KEY_CHANGE, &self.paths.folder, "no new signing key was made"));
             };
@@ -209,9 +227,9 @@ impl Log {
                 by,
                 note,
             };
-            self.write(&[body], key_id, now)?;
+            self.write(&[(&[body], key_id)], now)?;
         }
-        self.write_head()?;
+        self.write_head(self.state.frontier.clone())?;
         drop(lock);
         Ok(self.verifier().clone())
     }
@@ -234,6 +252,11 @@ impl Log {
     /// How many entries, sealed or not.
     pub fn size(&self) -> u64 {
         self.state.frontier.size()
+    }
+
+    /// Whether it ends with this many entries: nobody else wrote since, as far as the files' lengths say.
+    pub fn ends_at(&self, size: u64) -> bool {
+        !self.closed && size == self.size() && load::is_unchanged(&self.paths, &self.state).unwrap_or(false)
     }
 
     /// The log's name.
@@ -281,12 +304,14 @@ impl Log {
         let signed = |key: &VerifierKey| self.state.head.note.verify(&[key]).is_ok();
         if let Some(staged) = self.signers.staged.take_if(|staged| signed(staged.verifier())) {
             self.signers.current = staged;
+            self.writer = None;
         }
     }
 
     /// Signs with these keys from here on: another process replaced the one in force.
     pub fn set_signers(&mut self, signers: Signers) {
         self.signers = signers;
+        self.writer = None;
         self.switch_signer();
     }
 
@@ -299,11 +324,11 @@ impl Log {
         Ok(self.file.insert(file))
     }
 
-    fn write(&mut self, bodies: &[Body], key_id: &str, now: DateTime<Utc>) -> Result<Range<u64>, LogFault> {
+    /// Appends groups in one write. Gives their indices, and the frontier behind the first.
+    fn write(&mut self, groups: &[Keyed<'_>], now: DateTime<Utc>) -> Result<(Range<u64>, Frontier), LogFault> {
         let from = self.size();
         let segment = self.segment(now);
-        let writer = writer_key(&self.signers.current, self.signers.current.verifier().name());
-        let (bytes, leaves) = lines(bodies, from, &segment, key_id, now, &writer)?;
+        let (bytes, leaves) = lines(groups, from, &segment, now, self.writer())?;
         if segment != self.state.segment.name {
             self.state.segment = Segment::of(&self.paths.folder, &segment);
             self.file = None;
@@ -316,31 +341,42 @@ impl Log {
         };
         self.closed = written.is_err();
         written?;
-        for leaf in leaves {
+        let first = groups.first().map_or(0, |(bodies, _)| bodies.len());
+        let mut behind_first = self.state.frontier.clone();
+        for (at, leaf) in (1..).zip(leaves) {
             self.state.frontier.push(leaf);
+            if at == first {
+                behind_first.clone_from(&self.state.frontier);
+            }
         }
         self.state.stamp_journal().map_err(LogFault::io("look at", &path))?;
-        if let Some(Body::KeyChanged { id, .. }) = bodies.iter().find(|body| load::is_rotation(body)) {
-            self.state.pending = Some(id.clone());
+        if let Some(id) = groups.first().and_then(|(bodies, _)| rotation(bodies)) {
+            self.state.pending = Some(id);
         }
-        Ok(from..self.size())
+        Ok((from..self.size(), behind_first))
     }
 
-    fn write_head(&mut self) -> Result<(), LogFault> {
-        let size = self.size();
-        if size == self.state.head.checkpoint.size {
+    /// The key of the marks on what is written now.
+    fn writer(&mut self) -> &MacKey {
+        let current = &self.signers.current;
+        self.writer.get_or_insert_with(|| writer_key(current, current.verifier().name()))
+    }
+
+    /// Signs a head over what this frontier stands for, the newest entries or those behind which only some are not sealed.
+    fn write_head(&mut self, frontier: Frontier) -> Result<(), LogFault> {
+        if frontier.size() == self.state.head.checkpoint.size {
             return Ok(());
         }
         let signers = self.signing()?;
         let origin = self.origin().to_string();
-        let head = sign_head(origin, &self.state.frontier, &signers);
+        let head = sign_head(origin, &frontier, &signers);
         let sealed_to = self.state.seals.then_some((&self.signers.current, self.state.line.as_slice()));
         let line = head.line(sealed_to);
         let written = append_head(&self.paths, &head, &line);
         self.closed = written.is_err();
         written?;
         self.state.line = line.into_bytes();
-        self.state.sealed = self.state.frontier.clone();
+        self.state.sealed = frontier;
         self.state.head = head;
         self.state.pending = None;
         self.state.stamp_heads(&self.paths).map_err(LogFault::io("look at", &self.paths.folder))?;
@@ -362,25 +398,40 @@ impl Log {
     }
 }
 
+/// The signing key that one of these entries passes on to.
+fn rotation(bodies: &[Body]) -> Option<String> {
+    bodies.iter().find_map(|body| match body {
+        Body::KeyChanged { id, .. } if load::is_rotation(body) => Some(id.clone()),
+        _ => None,
+    })
+}
+
+/// Bytes of a line that holds an outcome, roughly.
+const LINE: usize = 384;
+
 /// The canonical lines of a group, and their leaves.
 fn lines(
-    bodies: &[Body],
-    from: u64,
+    groups: &[Keyed<'_>],
+    mut index: u64,
     segment: &str,
-    key_id: &str,
     now: DateTime<Utc>,
     writer: &MacKey,
 ) -> Result<(Vec<u8>, Vec<Digest>), LogFault> {
-    let (mut bytes, mut leaves) = (Vec::new(), Vec::with_capacity(bodies.len()));
-    for (index, body) in (from..).zip(bodies) {
-        let entry = Entry { index, time: now, segment: segment.into(), key: key_id.into(), body: body.clone() };
-        let line = entry.marked_line(writer).map_err(LogFault::Entry)?;
-        if line.len() > MAX_ENTRY {
-            return Err(LogFault::TooLong { kind: body.kind(), bytes: line.len() });
+    let count: usize = groups.iter().map(|(bodies, _)| bodies.len()).sum();
+    let (mut bytes, mut leaves) = (Vec::with_capacity(count * LINE), Vec::with_capacity(count));
+    for (bodies, key) in groups {
+        let group = Group::new(now, segment, key).map_err(LogFault::Entry)?;
+        for body in *bodies {
+            let start = bytes.len();
+            group.push(&mut bytes, index, body, Some(writer)).map_err(LogFault::Entry)?;
+            let line = &bytes[start..];
+            if line.len() > MAX_ENTRY {
+                return Err(LogFault::TooLong { kind: body.kind(), bytes: line.len() });
+            }
+            leaves.push(leaf_hash(line));
+            bytes.push(b'\n');
+            index += 1;
         }
-        leaves.push(leaf_hash(line.as_bytes()));
-        bytes.extend_from_slice(line.as_bytes());
-        bytes.push(b'\n');
     }
     Ok((bytes, leaves))
 }
@@ -458,7 +509,7 @@ fn build(
     let journal = made.join(journal::FOLDER);
     durable::folder(&journal, true).map_err(LogFault::io("make the folder", &journal))?;
     let name = segment_of(now);
-    let (bytes, leaves) = lines(first, 0, &name, key_id, now, &writer_key(signer, origin))?;
+    let (bytes, leaves) = lines(&[(first, key_id)], 0, &name, now, &writer_key(signer, origin))?;
     let path = Segment::of(&made, &name).path;
     durable::create(&path, &bytes, durable::PUBLIC).map_err(LogFault::io("write", &path))?;
     let mut frontier = Frontier::default();

@@ -61,6 +61,15 @@ impl MacKey {
         Digest(to_array(hmac::sign(&self.0, bytes).as_ref()))
     }
 
+    /// HMAC-SHA-256 of these bytes, one after the other.
+    pub fn mac_of(&self, parts: &[&[u8]]) -> Digest {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(part);
+        }
+        Digest(to_array(context.sign().as_ref()))
+    }
+
     /// The first 16 bytes of [`MacKey::mac`].
     pub fn mac16(&self, bytes: &[u8]) -> [u8; 16] {
         let mut out = [0; 16];
@@ -83,6 +92,12 @@ fn to_array(bytes: &[u8]) -> [u8; 32] {
         *to = *from;
     }
     out
+}
+
+/// Appends bytes as hexadecimal digits.
+pub fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
 }
 
 /// Appends a field as tag, length (u32, big-endian) and bytes, so that no two sequences of fields share their bytes.

@@ -249,12 +249,6 @@ impl Engine {
         Ok(Committer::new(&key))
     }
 
-    /// Writes entries under a named commitment key, and a head over them.
-    pub(super) fn record_under(&mut self, bodies: &[Body], key: &str) -> Result<(), EngineError> {
-        self.on_log(|log| log.commit(bodies, key, crate::now::now()))?;
-        self.catch_up()
-    }
-
     pub(super) fn drop_inflight(&self, id: &BatchId) -> Result<(), EngineError> {
         self.inflight.remove(id).map_err(|cause| EngineError::Io {
             doing: "remove the in-flight file of",

@@ -1,7 +1,10 @@
 //! Opening what is on this host: state folder, keys, log; and making it, once.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, SubsecRound, Utc};
 
 use super::view::View;
 use super::{Engine, EngineError, Keys, view_cache, who};
@@ -147,12 +150,30 @@ impl Engine {
 
     /// Reads the entries that the view does not have yet, ours and those of other processes.
     pub fn catch_up(&mut self) -> Result<(), EngineError> {
-        if self.log.is_none() {
+        if self.log.as_ref().is_none_or(|log| log.ends_at(self.view.size)) {
             return Ok(());
         }
         for read in entries(&self.loaded.settings.log, self.view.size)? {
             let (_, entry, _) = read?;
             self.view.apply(&entry);
+        }
+        Ok(())
+    }
+
+    /// Takes in what this process has just written at `range`: from memory, unless another process wrote before it.
+    pub(super) fn take_written(
+        &mut self,
+        bodies: &[Body],
+        range: &Range<u64>,
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        if self.view.size != range.start {
+            return self.catch_up();
+        }
+        // As it stands in the line.
+        let (time, segment) = (now.trunc_subsecs(0), self.log()?.segment(now));
+        for (index, body) in range.clone().zip(bodies) {
+            self.view.take(index, time, &segment, body);
         }
         Ok(())
     }

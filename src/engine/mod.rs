@@ -304,17 +304,23 @@ impl Engine {
         self.trust_clock_for(bodies)?;
         self.sure()?;
         let key = self.log_key_id()?;
-        self.on_log(|log| log.commit(bodies, &key, crate::now::now()))?;
-        self.catch_up()
+        self.record_under(bodies, &key)
+    }
+
+    /// Writes entries under a named commitment key, and a head over them.
+    fn record_under(&mut self, bodies: &[Body], key: &str) -> Result<(), EngineError> {
+        let now = crate::now::now();
+        let range = self.on_log(|log| log.commit(bodies, key, now))?;
+        self.take_written(bodies, &range, now)
     }
 
     /// Writes entries without a head of their own; on the disk when this returns.
     pub fn record_unsealed(&mut self, bodies: &[Body]) -> Result<(), EngineError> {
         self.trust_clock_for(bodies)?;
         self.sure()?;
-        let key = self.log_key_id()?;
-        self.on_log(|log| log.append(bodies, &key, crate::now::now()))?;
-        self.catch_up()
+        let (key, now) = (self.log_key_id()?, crate::now::now());
+        let range = self.on_log(|log| log.append(bodies, &key, now))?;
+        self.take_written(bodies, &range, now)
     }
 
     /// Publishes tiles, checkpoint and outside heads.
@@ -357,9 +363,7 @@ impl Engine {
             return Ok(id.into());
         }
         let id: String = self.ring_mut()?.make(Purpose::Log, Some(&segment))?.into();
-        let made = Body::key_changed(Purpose::Log.word(), &id, "made");
-        self.on_log(|log| log.commit(std::slice::from_ref(&made), &id, now))?;
-        self.catch_up()?;
+        self.record_under(&[Body::key_changed(Purpose::Log.word(), &id, "made")], &id)?;
         Ok(id)
     }
 }

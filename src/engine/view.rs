@@ -102,13 +102,20 @@ pub(super) fn ends_by_word(finding: &OpenFinding, about: Option<&RuleId>) -> boo
 impl View {
     /// Takes one entry in. Entries come in order.
     pub fn apply(&mut self, entry: &Entry) {
-        self.size = entry.index + 1;
-        self.last = Some(self.last.map_or(entry.time, |last| last.max(entry.time)));
-        if super::time::vouches(&entry.body) {
-            self.vouched = self.vouched.max(Some(entry.time));
+        self.take(entry.index, entry.time, &entry.segment, &entry.body);
+    }
+
+    /// Takes in what the entry at `index` says.
+    pub fn take(&mut self, index: u64, time: DateTime<Utc>, segment: &str, body: &Body) {
+        self.size = index + 1;
+        self.last = self.last.max(Some(time));
+        if super::time::vouches(body) {
+            self.vouched = self.vouched.max(Some(time));
         }
-        self.segment.clone_from(&entry.segment);
-        match &entry.body {
+        if self.segment != segment {
+            self.segment = segment.into();
+        }
+        match body {
             Body::Init { verifier, machine, machines, .. } => {
                 self.verifier.clone_from(verifier);
                 self.bind(*machine, machines);
@@ -122,14 +129,14 @@ impl View {
                 self.windows.retain(|_, window| window.key != *id);
             }
             Body::PolicyInForce { policy, .. } => self.policy = Some(*policy),
-            Body::PlanMade { .. } | Body::Approved { .. } => self.apply_plan(entry),
+            Body::PlanMade { .. } | Body::Approved { .. } => self.apply_plan(index, time, body),
             Body::Refused { .. } | Body::Resumed { .. } | Body::PauseChanged { .. } => {
-                self.apply_stop(&entry.body, entry.time);
+                self.apply_stop(body, time);
             }
-            Body::RunStarted { .. } | Body::RunEnded { .. } => self.apply_run(&entry.body, entry.time),
-            Body::BatchIntended { .. } | Body::Outcome { .. } | Body::Settled { .. } => self.apply_batch(&entry.body),
-            Body::UndoIntended { .. } | Body::Restored { .. } => self.apply_undo(&entry.body),
-            Body::HoldChanged { .. } => self.apply_hold(entry),
+            Body::RunStarted { .. } | Body::RunEnded { .. } => self.apply_run(body, time),
+            Body::BatchIntended { .. } | Body::Outcome { .. } | Body::Settled { .. } => self.apply_batch(body),
+            Body::UndoIntended { .. } | Body::Restored { .. } => self.apply_undo(body),
+            Body::HoldChanged { .. } => self.apply_hold(body, time),
             Body::Finding { code, change, rule, system, batch, place, count } => {
                 if let (true, "opened", Some(rule)) = (code == codes::WAITING.id, change.as_str(), rule) {
                     self.escalated.insert(rule.clone(), *count);
@@ -158,8 +165,8 @@ impl View {
         self.machines.clone_from(machines);
     }
 
-    fn apply_plan(&mut self, entry: &Entry) {
-        match &entry.body {
+    fn apply_plan(&mut self, index: u64, time: DateTime<Utc>, body: &Body) {
+        match body {
             Body::PlanMade { plan, rule, decision, schema, cutoff, set, due, effects, .. } => {
                 let fact = PlanFact {
                     rule: rule.clone(),
@@ -168,8 +175,8 @@ impl View {
                     cutoff: *cutoff,
                     set: *set,
                     due: *due,
-                    made: entry.time,
-                    entry: entry.index,
+                    made: time,
+                    entry: index,
                     settled: self.plans.get(plan).is_some_and(|known| known.settled),
                     effects: *effects,
                 };
@@ -178,10 +185,10 @@ impl View {
                 if *due == 0 {
                     self.no_longer_waiting(rule);
                 } else if open.is_none_or(|gate| gate.decision != *decision) {
-                    let since = self.waiting.get(rule).map_or(entry.time, |(_, since)| *since);
+                    let since = self.waiting.get(rule).map_or(time, |(_, since)| *since);
                     self.waiting.insert(rule.clone(), (*plan, since));
                 }
-                self.forget_old_plans(rule, entry.time);
+                self.forget_old_plans(rule, time);
             }
             Body::Approved { plan, rule, decision, beyond, method, basis, limits, .. } => {
                 let before = self.gates.get(rule).and_then(|gate| self.plans.get(gate));
@@ -189,7 +196,7 @@ impl View {
                     self.bites.insert(rule.clone(), Bite::Ahead);
                 }
                 let (beyond, method, limits) = (beyond.clone(), method.clone(), limits.clone());
-                self.approvals.insert(*plan, Approval { at: entry.time, beyond, method, limits });
+                self.approvals.insert(*plan, Approval { at: time, beyond, method, limits });
                 self.gates.insert(rule.clone(), *plan);
                 self.purged_since.insert(*plan, 0);
                 self.no_longer_waiting(rule);
@@ -302,7 +309,10 @@ impl View {
                     if let Some(last) = self.last_batches.iter_mut().find(|last| last.batch == *batch) {
                         last.purged += 1;
                     }
-                    *self.purged.entry(rule.clone()).or_default() += 1;
+                    match self.purged.get_mut(rule) {
+                        Some(purged) => *purged += 1,
+                        None => drop(self.purged.insert(rule.clone(), 1)),
+                    }
                     if let Some(plan) = self.gates.get(rule) {
                         *self.purged_since.entry(*plan).or_default() += 1;
                     }
@@ -361,9 +371,8 @@ impl View {
         }
     }
 
-    fn apply_hold(&mut self, entry: &Entry) {
-        let Body::HoldChanged { hold, change, marks, system, rule, owner, review, set, hold_key, .. } = &entry.body
-        else {
+    fn apply_hold(&mut self, body: &Body, time: DateTime<Utc>) {
+        let Body::HoldChanged { hold, change, marks, system, rule, owner, review, set, hold_key, .. } = body else {
             return;
         };
         if change == "placed" {
@@ -374,7 +383,7 @@ impl View {
                 rule: rule.clone(),
                 owner: owner.clone(),
                 review: review.unwrap_or(NaiveDate::MAX),
-                placed: entry.time.date_naive(),
+                placed: time.date_naive(),
             };
             self.holds.insert(hold.clone(), placed);
         } else {

@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use super::support::{KEY, ORIGIN, Place, batch, time};
 
 /// Every point that this work passes.
-const POINTS: [&str; 25] = [
+const POINTS: [&str; 29] = [
     "keys-current",
     "create-place",
     "create-last-head",
@@ -24,6 +24,10 @@ const POINTS: [&str; 25] = [
     "append-half",
     "append-fsync",
     "append-done",
+    "append-half#2",
+    "append-done#2",
+    "head-append#4",
+    "last-head#4",
     "head-append",
     "head-fsync",
     "last-head",
@@ -78,6 +82,9 @@ fn work(root: &Path) {
         log.commit(&batch(number, 150), KEY, time() + TimeDelta::days(20 * i64::from(number))).unwrap();
         log.publish().unwrap();
     }
+    let (done, next) = (batch(4, 150), batch(5, 2));
+    log.commit_then((&done, KEY), (&next[..1], KEY), time() + TimeDelta::days(61)).unwrap();
+    log.commit(&next[1..], KEY, time() + TimeDelta::days(61)).unwrap();
     let old = ring.current(Purpose::Plan).unwrap();
     ring.make(Purpose::Plan, None).unwrap();
     ring.destroy(&old).unwrap();

@@ -5,7 +5,9 @@ use std::io::Write;
 
 use bewaard::audit::fault::LogFault;
 use bewaard::audit::log::Log;
-use bewaard::audit::read;
+use bewaard::audit::read::entries;
+use bewaard::audit::verify::verify;
+use chrono::TimeDelta;
 
 use super::support::{KEY, ORIGIN, Place, batch, filled, init, intended, outcome, signer, signer_of, time};
 
@@ -16,13 +18,13 @@ fn code(result: Result<Log, LogFault>) -> &'static str {
 #[test]
 fn what_was_written_is_read_back_in_order_and_from_any_place() {
     let place = filled(6, 100);
-    let all: Vec<_> = read::entries(&place.folder(), 0).unwrap().map(Result::unwrap).collect();
+    let all: Vec<_> = entries(&place.folder(), 0).unwrap().map(Result::unwrap).collect();
     assert_eq!(all.len(), 607);
     for from in [0, 1, 300, 606, 607] {
-        let some: Vec<_> = read::entries(&place.folder(), from).unwrap().map(Result::unwrap).collect();
+        let some: Vec<_> = entries(&place.folder(), from).unwrap().map(Result::unwrap).collect();
         assert_eq!(some, all[usize::try_from(from).unwrap()..]);
     }
-    assert_eq!(read::entries(&place.folder(), 608).unwrap().count(), 0);
+    assert_eq!(entries(&place.folder(), 608).unwrap().count(), 0);
     assert!(fs::read_dir(place.folder().join("journal")).unwrap().count() > 1, "several segments");
     let log = place.open();
     assert_eq!((log.size(), log.origin(), log.head().checkpoint.size), (607, ORIGIN, 607));
@@ -70,6 +72,33 @@ fn whole_lines_behind_the_head_stay_and_a_torn_one_is_moved_aside() {
     let mut log = place.open();
     assert_eq!(log.commit(&[outcome(2, 1)], KEY, time()).unwrap(), 6..7);
     assert_eq!(place.open().head().checkpoint.size, 7);
+}
+
+#[test]
+fn of_two_groups_in_one_write_the_first_is_sealed() {
+    let place = filled(1, 3);
+    let mut log = place.open();
+    let (from, sealed, now) = (log.size(), batch(2, 5), time() + TimeDelta::days(21));
+    let range = log.commit_then((&sealed, KEY), (&[intended(3, 1)], "log-2"), now).unwrap();
+    assert_eq!(range, from..from + 7);
+    assert_eq!((log.size(), log.head().checkpoint.size), (from + 7, from + 6));
+    let keys = entries(&place.folder(), from).unwrap().map(|read| read.unwrap().1.key).collect::<Vec<_>>();
+    assert_eq!((keys[5].as_str(), keys[6].as_str()), (KEY, "log-2"));
+    // Another writer knows the rest as ours, and goes on behind it.
+    let mut other = place.open();
+    assert_eq!(other.size(), from + 7);
+    other.commit(&batch(3, 1)[1..], KEY, now).unwrap();
+    assert_eq!(log.append(&[intended(4, 0)], KEY, now).unwrap(), from + 8..from + 9);
+    let report = verify(&place.folder(), &super::attacks::options(&place));
+    assert_eq!(report.faults, []);
+    assert_eq!(report.size, from + 8);
+    assert!(report.told.contains(&"1 entry not yet sealed by a head: nobody has signed for them".into()));
+}
+
+#[test]
+fn a_log_may_pass_to_another_thread() {
+    fn passes<T: Send + 'static>() {}
+    passes::<Log>();
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! How far a wrong rule gets: the first bite, raised limits, observing, records that the system refuses, plans that wait.
 
+use bewaard::audit::read::entries;
 use bewaard::engine::Engine;
 use bewaard::engine::run::{RunEnd, Started};
 use bewaard::engine::survey::Silent;
+use bewaard::engine::view::View;
 
 use crate::bench::Bench;
 use crate::paused::pause;
@@ -64,7 +66,19 @@ fn the_schedule_waits_an_hour_after_the_first_bite() {
         let mut engine = Engine::open(loaded).unwrap();
         let rule = engine.policy().rules.values().next().unwrap().clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(engine.run(&rule, started, &Silent)).unwrap()
+        let report = runtime.block_on(engine.run(&rule, started, &Silent)).unwrap();
+        engine.pause("a while").unwrap();
+        bench.bewaard(&["resume", "--reason", "another process writes in between"]).ends(0);
+        engine.pause("a while").unwrap();
+        engine.resume(None, None, "all is well").unwrap();
+        engine.end_pause("all is well").unwrap();
+        // What it wrote itself it took in from memory, and it is what the log says.
+        let mut read = View::default();
+        for entry in entries(&bench.file("log"), 0).unwrap() {
+            read.apply(&entry.unwrap().1);
+        }
+        assert_eq!(serde_json::to_value(engine.view()).unwrap(), serde_json::to_value(&read).unwrap());
+        report
     };
     let first = run(Started::BySchedule);
     assert_eq!((first.how, first.left), (RunEnd::FirstBite, 10));
