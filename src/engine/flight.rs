@@ -2,9 +2,10 @@
 //! file and its intent. All of it is written on a thread of its own while the system locks and reads; the system's first
 //! statement that writes waits for it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use tokio::sync::watch;
 
 use super::batch::OUTCOME_BYTES;
@@ -56,7 +57,7 @@ pub(super) type Intended = watch::Receiver<Option<bool>>;
 
 /// Something is being written.
 pub(super) struct Writing {
-    thread: tokio::task::JoinHandle<(Log, Result<(), EngineError>)>,
+    thread: tokio::task::JoinHandle<(Log, Result<Wrote, EngineError>)>,
     /// Told when all of it is on the disk, or will never be.
     pub(super) intended: Intended,
 }
@@ -84,28 +85,47 @@ impl Over {
     }
 }
 
+impl Ahead {
+    /// Writes the file, and gives the intent that names it.
+    fn intend(self) -> Result<Body, EngineError> {
+        let Self { flight, run, count, sealer, folder } = self;
+        let file = folder.write(&flight, &sealer)?;
+        crash_point!("inflight-written");
+        let (batch, rule, decision) = (flight.batch, flight.rule.id, flight.decision);
+        Ok(Body::BatchIntended { batch, run, rule, decision, count, file })
+    }
+}
+
+/// What was written, to be taken into the view.
+struct Wrote {
+    bodies: Vec<Body>,
+    range: Range<u64>,
+    now: DateTime<Utc>,
+}
+
 impl Chore {
-    fn write(self, log: &mut Log) -> Result<(), EngineError> {
-        if let Some((over, rule, committer)) = &self.over {
-            let bodies = over.bodies(rule, committer)?;
-            log.commit(&bodies, &over.log_key, crate::now::now())?;
+    fn write(self, log: &mut Log) -> Result<Wrote, EngineError> {
+        let mut bodies = match &self.over {
+            Some((over, rule, committer)) => over.bodies(rule, committer)?,
+            None => Vec::new(),
+        };
+        let outcomes = bodies.len();
+        if let Some(ahead) = self.ahead {
+            bodies.push(ahead.intend()?);
+        }
+        let now = crate::now::now();
+        let (sealed, then) = bodies.split_at(outcomes);
+        let range = match &self.over {
+            Some((over, ..)) => log.commit_then((sealed, &over.log_key), (then, &self.log_key), now)?,
+            None => log.append(then, &self.log_key, now)?,
+        };
+        if outcomes > 0 {
             crash_point!("outcomes-written");
         }
-        if let Some(Ahead { flight, run, count, sealer, folder }) = self.ahead {
-            let file = folder.write(&flight, &sealer)?;
-            crash_point!("inflight-written");
-            let intended = Body::BatchIntended {
-                batch: flight.batch.clone(),
-                run,
-                rule: flight.rule.id.clone(),
-                decision: flight.decision,
-                count,
-                file,
-            };
-            log.append(&[intended], &self.log_key, crate::now::now())?;
+        if bodies.len() > outcomes {
             crash_point!("intent-written");
         }
-        Ok(())
+        Ok(Wrote { bodies, range, now })
     }
 }
 
@@ -131,7 +151,7 @@ impl Engine {
         // A thread that panicked leaves no log behind: nothing more is written by this process.
         let (log, done) = writing.thread.await.map_err(|_| EngineError::Log(LogFault::Closed))?;
         self.log = Some(log);
-        done?;
-        self.catch_up()
+        let Wrote { bodies, range, now } = done?;
+        self.take_written(&bodies, &range, now)
     }
 }

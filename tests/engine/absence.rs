@@ -84,7 +84,7 @@ fn a_look_that_fails_is_told_and_no_later_look_speaks_for_it() {
     let bench = Bench::new(RULE, SCHEMA);
     bench.sql("drop trigger gone; delete from lookup");
     bench.approve_all();
-    let run = pause(&bench, "outcomes-written", &["run", "--json"]);
+    let run = pause(&bench, "erased", &["run", "--json"]);
     bench.sql("alter table lookup rename to hidden");
     let said = run.go_on().ends(1).json();
     let run = &said["runs"][0];
