@@ -3,6 +3,7 @@
 mod look;
 pub mod open;
 pub mod sql;
+mod strain;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use crate::domain::trace::{TraceKind, Until};
 use crate::domain::value::Key;
 
 pub use self::look::{Absence, Look};
+pub use self::strain::{STRAIN_LIMIT, Strain, Told, Watch};
 
 /// A system that holds data about persons.
 ///
@@ -44,6 +46,9 @@ pub use self::look::{Absence, Look};
 ///     nobody writes in between, and `restore` twice is as good as once.
 /// 11. `absence` never writes. It looks for records of a batch that was purged by other paths than `erase` took, and gives
 ///     places and counts, never a value; who no longer knows the old values says how many records it did not look for.
+/// 12. `strain` never writes, costs the system next to nothing and ends within seconds whatever its state: it is asked again
+///     and again, also while nothing is purged. It calls hidden what this account may not see, with what would show it; a
+///     query or replica that the policy names and that gives no answer is a failed reading, never a calm one.
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// What this kind of system can and cannot do.
@@ -103,6 +108,9 @@ pub trait Connector: Send + Sync {
     /// What is still there of the records that a batch purged. Asked once, right after [`erase`](Self::erase), of the same
     /// connector: what it remembers of old values it forgets then.
     async fn absence(&self, look: &Look<'_>) -> Result<Absence, ConnectError>;
+
+    /// How the system bears what is done to it: what the brakes are held against.
+    async fn strain(&self, watch: &Watch<'_>) -> Result<Strain, ConnectError>;
 
     /// Takes the system for one run, so that no second host runs on it. False: somebody else has it.
     async fn claim(&self) -> Result<bool, ConnectError>;

@@ -18,10 +18,11 @@ use super::resolve::{self, Resolved};
 use super::restore::{self, Restorer};
 use super::schema;
 use super::sessions::{Lease, Slot};
+use super::strain::Watching;
 use super::tables;
 use crate::connect::{
     Absence, Advice, Back, Batch, Capabilities, CommitWatch, ConnectError, Connector, Described, EraseError, Fate,
-    FieldKeys, Finding, Item, Judge, Keeps, Look, Page, Presence, Probe, Query, Severity, Undo,
+    FieldKeys, Finding, Item, Judge, Keeps, Look, Page, Presence, Probe, Query, Severity, Strain, Undo, Watch,
 };
 use crate::domain::decide::{Found, Moment};
 use crate::domain::id::{BatchId, RuleId, SystemId};
@@ -39,6 +40,7 @@ pub struct SqlConnector {
     pub(super) read: Slot,
     write: Slot,
     lock: Slot,
+    pub(super) watching: Watching,
     cache: Mutex<HashMap<RuleId, Known>>,
     /// Old values of the last batch, until they were looked for.
     memory: std::sync::Mutex<Memory>,
@@ -71,6 +73,7 @@ impl SqlConnector {
             read: Slot::new(Purpose::Read),
             write: Slot::new(Purpose::Write),
             lock: Slot::new(Purpose::Write),
+            watching: Watching::new(),
             cache: Mutex::new(HashMap::new()),
             memory: std::sync::Mutex::default(),
         }
@@ -373,6 +376,10 @@ impl Connector for SqlConnector {
 
     async fn absence(&self, look: &Look<'_>) -> Result<Absence, ConnectError> {
         self.look_for(look).await
+    }
+
+    async fn strain(&self, watch: &Watch<'_>) -> Result<Strain, ConnectError> {
+        self.strain_of(watch).await
     }
 
     async fn claim(&self) -> Result<bool, ConnectError> {

@@ -35,6 +35,7 @@ mod sqlite_catalogue;
 mod sqlite_dialect;
 mod sqlite_traces;
 mod statements;
+mod strain;
 mod tables;
 pub mod tls;
 mod traces;

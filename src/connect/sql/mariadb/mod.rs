@@ -7,6 +7,7 @@ mod reads_back;
 mod rights;
 mod server;
 mod session;
+mod strain;
 mod text;
 mod traces;
 
@@ -24,7 +25,8 @@ use super::engine::{
 };
 use super::reads_back::ReadsBack;
 use super::tls;
-use crate::connect::{Advice, ConnectError, Finding, Keeps};
+use crate::connect::{Advice, ConnectError, Finding, Keeps, Strain};
+use crate::domain::brake::Reading;
 use crate::domain::id::{BatchId, SystemId};
 use crate::domain::policy::ServerAccess;
 use crate::domain::selection::TableName;
@@ -170,6 +172,18 @@ impl Engine for MariaEngine {
 
     async fn keeps(&self, session: &mut dyn Session, tables: &[Table]) -> Result<Keeps, SqlFault> {
         traces::keeps(session, tables, self.mariadb()).await
+    }
+
+    async fn strain(&self, session: &mut dyn Session, _tables: &[TableName]) -> Result<Strain, SqlFault> {
+        strain::strain(session, self.mariadb(), &self.account()).await
+    }
+
+    fn replica(&self, access: &ServerAccess) -> Result<Box<dyn Engine>, SqlFault> {
+        engine(access, &self.system).map_err(|error| SqlFault { kind: FaultKind::Refused, code: error.what })
+    }
+
+    async fn lag(&self, session: &mut dyn Session) -> Result<Reading, SqlFault> {
+        strain::lag(session, self.mariadb(), &self.account()).await
     }
 
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {

@@ -7,6 +7,7 @@ mod reads_back;
 mod rights;
 mod server;
 mod session;
+mod strain;
 mod traces;
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -22,7 +23,8 @@ use super::engine::{
 };
 use super::reads_back::ReadsBack;
 use super::tls;
-use crate::connect::{Advice, ConnectError, Finding, Keeps};
+use crate::connect::{Advice, ConnectError, Finding, Keeps, Strain};
+use crate::domain::brake::Reading;
 use crate::domain::id::{BatchId, SystemId};
 use crate::domain::policy::ServerAccess;
 use crate::domain::selection::TableName;
@@ -131,6 +133,18 @@ impl Engine for PostgresEngine {
 
     async fn keeps(&self, session: &mut dyn Session, tables: &[Table]) -> Result<Keeps, SqlFault> {
         traces::keeps(session, tables, &self.dialect).await
+    }
+
+    async fn strain(&self, session: &mut dyn Session, tables: &[TableName]) -> Result<Strain, SqlFault> {
+        strain::strain(session, tables, self.schema(), &self.access.user).await
+    }
+
+    fn replica(&self, access: &ServerAccess) -> Result<Box<dyn Engine>, SqlFault> {
+        engine(access, &self.system).map_err(|error| SqlFault { kind: FaultKind::Refused, code: error.what })
+    }
+
+    async fn lag(&self, session: &mut dyn Session) -> Result<Reading, SqlFault> {
+        strain::lag(session).await
     }
 
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {
