@@ -4,6 +4,7 @@ mod look;
 pub mod open;
 pub mod sql;
 mod strain;
+mod why;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ use crate::domain::value::Key;
 
 pub use self::look::{Absence, Look};
 pub use self::strain::{STRAIN_LIMIT, Strain, Told, Watch};
+pub use self::why::{Candidates, Reached};
 
 /// A system that holds data about persons.
 ///
@@ -49,6 +51,7 @@ pub use self::strain::{STRAIN_LIMIT, Strain, Told, Watch};
 /// 12. `strain` never writes, costs the system next to nothing and ends within seconds whatever its state: it is asked again
 ///     and again, also while nothing is purged. It calls hidden what this account may not see, with what would show it; a
 ///     query or replica that the policy names and that gives no answer is a failed reading, never a calm one.
+/// 13. `why` asks for plans of statements and runs none of them. What it asks about holds no value of a record.
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// What this kind of system can and cannot do.
@@ -123,6 +126,9 @@ pub trait Connector: Send + Sync {
 
     /// The read-only statements by which anybody can count what the rule selects and what is due at a moment.
     async fn statements(&self, rule: &Rule, moment: Moment) -> Result<Vec<Described>, ConnectError>;
+
+    /// The statements by which [`find`](Self::find) finds what may be due by a day, with the system's own plan of each.
+    async fn why(&self, rule: &Rule, due_by: NaiveDate) -> Result<Vec<Candidates>, ConnectError>;
 }
 
 /// What a kind of system can do.

@@ -13,7 +13,7 @@ use bewaard::connect::sql::engine::{
 };
 use bewaard::connect::sql::reads_back::ReadsBack;
 use bewaard::connect::sql::sqlite;
-use bewaard::connect::{Advice, Connector, EraseError, FieldKeys, Finding, Keeps, Strain};
+use bewaard::connect::{Advice, Connector, EraseError, FieldKeys, Finding, Keeps, Reached, Strain};
 use bewaard::domain::brake::Reading;
 use bewaard::domain::digest::MacKey;
 use bewaard::domain::id::BatchId;
@@ -144,6 +144,13 @@ impl Engine for Meddler {
     }
     async fn lag(&self, session: &mut dyn Session) -> Result<Reading, SqlFault> {
         self.inner.lag(session).await
+    }
+    async fn explain(
+        &self,
+        session: &mut dyn Session,
+        statement: &Statement,
+    ) -> Result<(Vec<String>, Reached), SqlFault> {
+        self.inner.explain(session, statement).await
     }
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {
         self.inner.rights(session, needs).await

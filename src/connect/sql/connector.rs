@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use tokio::sync::Mutex;
 
@@ -21,8 +21,9 @@ use super::sessions::{Lease, Slot};
 use super::strain::Watching;
 use super::tables;
 use crate::connect::{
-    Absence, Advice, Back, Batch, Capabilities, CommitWatch, ConnectError, Connector, Described, EraseError, Fate,
-    FieldKeys, Finding, Item, Judge, Keeps, Look, Page, Presence, Probe, Query, Severity, Strain, Undo, Watch,
+    Absence, Advice, Back, Batch, Candidates, Capabilities, CommitWatch, ConnectError, Connector, Described,
+    EraseError, Fate, FieldKeys, Finding, Item, Judge, Keeps, Look, Page, Presence, Probe, Query, Severity, Strain,
+    Undo, Watch,
 };
 use crate::domain::decide::{Found, Moment};
 use crate::domain::id::{BatchId, RuleId, SystemId};
@@ -415,5 +416,9 @@ impl Connector for SqlConnector {
     async fn statements(&self, rule: &Rule, moment: Moment) -> Result<Vec<Described>, ConnectError> {
         let resolved = self.resolved(rule, "write its statements").await?;
         Ok(super::statements::statements(&self.reader(rule, &resolved), moment.today, moment.year))
+    }
+
+    async fn why(&self, rule: &Rule, due_by: NaiveDate) -> Result<Vec<Candidates>, ConnectError> {
+        self.why_found(rule, due_by).await
     }
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::catalogue::{Column, Table};
 use super::reads_back::ReadsBack;
-use crate::connect::{Finding, Keeps, Strain};
+use crate::connect::{Finding, Keeps, Reached, Strain};
 use crate::domain::brake::Reading;
 use crate::domain::id::BatchId;
 use crate::domain::policy::ServerAccess;
@@ -146,6 +146,12 @@ pub trait Engine: Send + Sync {
     fn replica(&self, access: &ServerAccess) -> Result<Box<dyn Engine>, SqlFault>;
     /// How many milliseconds this server is behind the one that it copies.
     async fn lag(&self, session: &mut dyn Session) -> Result<Reading, SqlFault>;
+    /// The server's own plan of a statement, line by line, and how it reaches the records. The statement is not run.
+    async fn explain(
+        &self,
+        session: &mut dyn Session,
+        statement: &Statement,
+    ) -> Result<(Vec<String>, Reached), SqlFault>;
     /// What the account may do: findings about rights that lack and rights that are surplus, for these needs.
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault>;
     /// The statements that give the account exactly these rights.

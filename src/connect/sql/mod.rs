@@ -39,4 +39,5 @@ mod strain;
 mod tables;
 pub mod tls;
 mod traces;
+mod why;
 mod write;

@@ -22,7 +22,8 @@ use super::reads_back::ReadsBack;
 use super::sqlite_catalogue;
 use super::sqlite_dialect::SqliteDialect;
 use super::sqlite_traces;
-use crate::connect::{Finding, Keeps, STRAIN_LIMIT, Strain};
+use super::why::{cell, reached_by_words};
+use crate::connect::{Finding, Keeps, Reached, STRAIN_LIMIT, Strain};
 use crate::domain::brake::Reading;
 use crate::domain::id::BatchId;
 use crate::domain::policy::{ServerAccess, SqliteAccess};
@@ -161,6 +162,18 @@ impl Engine for SqliteEngine {
 
     async fn lag(&self, _session: &mut dyn Session) -> Result<Reading, SqlFault> {
         Ok(Reading::Nothing)
+    }
+
+    async fn explain(
+        &self,
+        session: &mut dyn Session,
+        statement: &Statement,
+    ) -> Result<(Vec<String>, Reached), SqlFault> {
+        let text = format!("EXPLAIN QUERY PLAN {}", statement.text);
+        let rows = session.rows(&Statement { text, values: statement.values.clone() }).await?;
+        let lines: Vec<String> = rows.iter().filter_map(|row| cell(row, 3)).collect();
+        let reached = reached_by_words(&lines);
+        Ok((lines, reached))
     }
 
     async fn rights(&self, _session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {

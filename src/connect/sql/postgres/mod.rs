@@ -23,7 +23,8 @@ use super::engine::{
 };
 use super::reads_back::ReadsBack;
 use super::tls;
-use crate::connect::{Advice, ConnectError, Finding, Keeps, Strain};
+use super::why::{cell, reached_by_nodes};
+use crate::connect::{Advice, ConnectError, Finding, Keeps, Reached, Strain};
 use crate::domain::brake::Reading;
 use crate::domain::id::{BatchId, SystemId};
 use crate::domain::policy::ServerAccess;
@@ -145,6 +146,17 @@ impl Engine for PostgresEngine {
 
     async fn lag(&self, session: &mut dyn Session) -> Result<Reading, SqlFault> {
         strain::lag(session).await
+    }
+
+    async fn explain(
+        &self,
+        session: &mut dyn Session,
+        statement: &Statement,
+    ) -> Result<(Vec<String>, Reached), SqlFault> {
+        let explain = Statement { text: format!("EXPLAIN {}", statement.text), values: statement.values.clone() };
+        let lines: Vec<String> = session.rows(&explain).await?.iter().filter_map(|row| cell(row, 0)).collect();
+        let reached = reached_by_nodes(&lines);
+        Ok((lines, reached))
     }
 
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {
