@@ -12,7 +12,6 @@ use super::flight::{Ahead, Chore, Intended, Over};
 use super::quarantine::{BatchKeeper, Keeping};
 use super::{Engine, EngineError};
 use crate::audit::commitment::Committer;
-use crate::audit::entry::Body;
 use crate::connect::{Absence, Advice, Batch, CommitWatch, ConnectError, Connector, EraseError, Item, Judge, Keeper};
 use crate::crash_point;
 use crate::domain::decide::{Found, KeepReason, Moment, Verdict, decide, decide_apart};

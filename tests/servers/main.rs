@@ -51,4 +51,5 @@ mod traces;
 mod undo;
 mod untidy;
 mod whole;
+mod why;
 mod windows;

@@ -62,12 +62,7 @@ impl Braking {
 
 impl Engine {
     /// Whether the next batch must wait: for the rest after the last one, or for a brake.
-    pub(super) async fn must_wait(
-        &mut self,
-        connector: &dyn Connector,
-        rule: &Rule,
-        progress: &dyn Progress,
-    ) -> bool {
+    pub(super) async fn must_wait(&mut self, connector: &dyn Connector, rule: &Rule, progress: &dyn Progress) -> bool {
         let (system, brakes) = (&rule.system, self.loaded.policy.brakes_of(&rule.system));
         if self.braking.of(system).rests_until.and_then(left_until).is_some() {
             return true;
