@@ -18,7 +18,7 @@ To begin:      bewaard generate config > bewaard.toml    (edit it; then, with --
 
 Exit codes:     0  done (also: nothing was due)        5  stopped for safety: log, keys, holds or time
                 1  failed                             69  a system can't be reached
-                2  usage                              75  another run holds the lock
+                2  usage                              75  another run holds the lock, or a brake held it
                 3  waits for approval, or refused     78  the configuration is wrong
                 4  log or proof does not verify";
 
