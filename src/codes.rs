@@ -98,6 +98,8 @@ codes! {
         "The report, the register and the log's notes name the controller (GDPR art. 30(1)(a)). Add controller = \"...\" at the top.";
     CLEAR_TEXT = "B135", "a connection without encryption over the network",
         "Whoever listens on the way reads the password and the personal data. Between hosts use TLS: tls = \"system\" checks the server against the system's authorities, tls = { authority = \"PATH\" } against your own.";
+    BAD_BRAKE_QUERY = "B136", "a brake's query that is not allowed",
+        "A brake's own query is one SELECT that gives one number. It is read, held against a list of what may stand in it, and printed again, so that no comment and no second statement reaches the server; it runs read-only, on a connection of its own, and for at most two seconds. It may count, sum and compare over tables and views that the account may read; functions are those of the list that the remedy prints.";
     BAD_CASE = "B140", "a case that can't be judged",
         "A case names a rule, a day and the clocks of one record, and what it expects. The names are those of the rule: \"orders.created_at\", or \"last_login_at\" for the record's own columns.";
     // --- B2xx: what a live system shows ---
@@ -200,6 +202,10 @@ codes! {
     TEXT_INDEX = "B274", "a full-text index repeats the text",
         "A full-text index of SQLite is a table of its own with the words of the records in it. A trigger of the program usually keeps it in step; where it does not, the erased text is still found there. Name the index's content table, or rebuild the index after a purge.";
     // --- B3xx: plan and gate ---
+    BRAKE_HIDDEN = "B280", "the account may not see what a brake measures",
+        "A brake measures how the server bears the purge: replicas, working threads, the history list, dead rows. The server does not show this account one of these figures, so that brake can't be on. The remedy names the grant that would show it; where you don't want to give it, set the key to \"off\" and this is not told again. Brakes that can be read work all the same.";
+    BRAKE_FAILED = "B281", "a brake that was asked for can't be read",
+        "A query of your own, or a replica that the policy names, gives no answer. Nobody knows then whether the server bears the purge, so this brake is on until it answers. Mend the query or the replica's account, or take the key out.";
     OVER_LIMITS = "B301", "a plan is over its limits",
         "More is due than the rule's `share`, `max` or `change` allows, so nothing of it goes. A wrong rule or a wrong date looks just like this: look at `bewaard plan RULE --sample 20` first. If it is right, `bewaard approve PLAN --beyond LIMIT --reason TEXT` releases this one plan.";
     EMPTY_INTERSECTION = "B302", "a plan's records were all gone or changed when it ran",
@@ -294,6 +300,8 @@ codes! {
         "After each batch what is left of its records is looked for by other paths than the one that erased them. For these records that failed (a right is missing on a table that `copies` or a clock names, the server took too long or was away), or their old values were no longer known (the answer to the erasing was lost, or the program was killed). They were purged: only what may be left of them elsewhere is not known. `bewaard check` tells what the account lacks. It stays open until somebody has looked and says so by `bewaard resume RULE --reason TEXT`.";
     UNDO_INCOMPLETE = "B510", "some records could not be put back",
         "An undo left records out: a parent that they need is gone, a table or column changed, a trigger changed what was put back, or something newer stands in their place. Nothing newer was touched. What is kept stays kept until its day: mend the cause, for instance put the parent back, and run `bewaard undo RUN` again.";
+    BRAKED = "B511", "a brake holds a run, or ended it",
+        "While a reading is beyond its limit (replicas that are behind, threads that work, a backup, a full disk, the time of the day and so on: see `[brakes]` in the policy) a run waits between two batches. Any of them holds it, and none overrules another. It goes on when the reading was at or below 80 % of the limit three times in a row; after `wait` it ends with exit code 75, and the next run goes on where it was. What was purged by then is purged and in the log. `bewaard status` names the brake.";
     // --- B6xx: the host and our own files ---
     TIME_DOUBT = "B601", "doubt about the time",
         "What is due is decided by the date, so a wrong clock purges too early or nothing at all. The host's clock and the database's must agree within an hour, the clock may not stand before the log's last entry, and after two months without any entry a person must say that the clock is right: `bewaard resume --all --reason TEXT`. Until then everything is only previewed. `timedatectl` shows whether the clock is synchronised.";

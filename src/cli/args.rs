@@ -18,7 +18,7 @@ To begin:      bewaard generate config > bewaard.toml    (edit it; then, with --
 
 Exit codes:     0  done (also: nothing was due)        5  stopped for safety: log, keys, holds or time
                 1  failed                             69  a system can't be reached
-                2  usage                              75  another run holds the lock
+                2  usage                              75  another run holds the lock, or a brake held it
                 3  waits for approval, or refused     78  the configuration is wrong
                 4  log or proof does not verify";
 
@@ -192,6 +192,7 @@ pub(super) struct Test {
                     bewaard plan                            every rule\n  \
                     bewaard plan inactive-customers --at 2027-06-01\n  \
                     bewaard plan inactive-customers --explain - < key.txt\n  \
+                    bewaard plan --sql --why                is an index used, and which one is missing?\n  \
                     bewaard plan --against /etc/bewaard/bewaard.toml --config new.toml"
 )]
 pub(super) struct Plan {
@@ -212,6 +213,9 @@ pub(super) struct Plan {
     /// Print read-only statements by which anybody can count the same without bewaard
     #[arg(long)]
     pub(super) sql: bool,
+    /// With --sql: the statements by which bewaard finds candidates, and the server's own plan of each
+    #[arg(long, requires = "sql")]
+    pub(super) why: bool,
     /// Compare with an older policy: what comes in, what falls out
     #[arg(long, value_name = "OLD.toml")]
     pub(super) against: Option<PathBuf>,

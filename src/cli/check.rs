@@ -126,6 +126,7 @@ mod live {
             }
             Err(error) => seen.not_asked(system, &error),
         }
+        seen.findings.extend(engine.brake_findings(connector.as_ref(), system).await);
         // Not every right that a rule needs can be named while the rule does not fit the live schema, and one that can't
         // would look like one too many.
         let tellable = |finding: &Finding| fit || finding.code != crate::codes::ACCOUNT_HAS_MORE;

@@ -14,7 +14,7 @@ pub const UNVERIFIED: u8 = 4;
 pub const UNSAFE: u8 = 5;
 /// A system can't be reached.
 pub const UNREACHABLE: u8 = 69;
-/// Another run holds the lock.
+/// Another run holds the lock, or a brake held this one for longer than it may wait: it may pass.
 pub const BUSY: u8 = 75;
 /// The configuration is wrong.
 pub const CONFIG: u8 = 78;

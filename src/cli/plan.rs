@@ -8,6 +8,7 @@ use super::out::Out;
 use super::runtime::{Watcher, block_on};
 use super::{Ended, Failure, exit, input, load};
 use crate::audit::entry::Body;
+use crate::connect::{Candidates, Reached};
 use crate::domain::decide::{GroundVerdict, Moment, Verdict};
 use crate::domain::id::RuleId;
 use crate::domain::rule::Rule;
@@ -179,11 +180,57 @@ fn sql(mut engine: Engine, rules: &[Rule], wish: &Plan, out: Out) -> Ended {
                     out.exact(format!("-- {}: {purpose}\n{text};\n", rule.id))?;
                 }
             }
+            let candidates =
+                if wish.why { connector.why(rule, moment.today).await.map_err(EngineError::from)? } else { Vec::new() };
+            for one in candidates {
+                if out.json {
+                    all.push(why_json(rule, &one));
+                } else {
+                    out.exact(why_text(rule, &one))?;
+                }
+            }
         }
         if out.json {
             out.value(&serde_json::json!({ "schema": SCHEMA, "statements": all }))?;
         }
         Ok(exit::DONE)
+    })
+}
+
+/// A statement that finds candidates, as a person may run it, with its plan in comments.
+fn why_text(rule: &Rule, one: &Candidates) -> String {
+    let mut lines = vec![format!("-- {}: so candidates are found, page by page", rule.id)];
+    lines.push(format!("{};", one.text.trim_end_matches(';')));
+    lines.extend(one.plan.iter().map(|line| format!("--   {}", words::safe(line))));
+    lines.push(format!("-- {}: {}", rule.id, words::safe(&why_words(one))));
+    lines.extend(one.missing.iter().map(|text| format!("--   {}", words::safe(text))));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// Whether an index is used, in one line.
+fn why_words(one: &Candidates) -> String {
+    let reached = match &one.reached {
+        Reached::Index(name) => return format!("index {name} is used"),
+        Reached::Whole => "the table is read whole, from first to last",
+        Reached::Unknown => "the plan does not say whether an index is used",
+    };
+    match one.missing.len() {
+        0 => format!("{reached}, though its clocks have indexes: that many records may be due, or be without a clock"),
+        1 => format!("{reached}; this index would serve:"),
+        _ => format!("{reached}; these indexes would serve:"),
+    }
+}
+
+fn why_json(rule: &Rule, one: &Candidates) -> serde_json::Value {
+    let (reached, index) = match &one.reached {
+        Reached::Index(name) => ("index", Some(name)),
+        Reached::Whole => ("whole", None),
+        Reached::Unknown => ("unknown", None),
+    };
+    serde_json::json!({
+        "rule": rule.id.as_str(), "purpose": "so candidates are found", "sql": one.text, "plan": one.plan,
+        "reached": reached, "index": index, "missing": one.missing, "words": why_words(one),
     })
 }
 

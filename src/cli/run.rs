@@ -9,6 +9,7 @@ use super::runtime::{Watcher, block_on};
 use super::status::settle_commands;
 use super::{Ended, Failure, exit, load, tell_trouble};
 use crate::connect::Absence;
+use crate::domain::brake::Held;
 use crate::domain::gate::Gate;
 use crate::domain::id::RuleId;
 use crate::domain::outcome::Outcome;
@@ -153,6 +154,7 @@ fn tell(
         (RunEnd::Failed, _) if matches!(report.gate, Gate::Frozen { .. }) => exit::WAITS,
         (_, Some(error)) if error.unreachable => exit::UNREACHABLE,
         (RunEnd::Failed, _) => exit::FAILED,
+        (RunEnd::Braked, _) => exit::BUSY,
         _ if refused || report.absence.found() || report.absence.failure.is_some() => exit::FAILED,
         (RunEnd::Done | RunEnd::Paced | RunEnd::FirstBite | RunEnd::Observed | RunEnd::Stopped, _) => exit::DONE,
     })
@@ -202,6 +204,12 @@ fn run_line(report: &RunReport) -> String {
             format!("{rule}: {} due; only observed (mode = \"observe\"), nothing purged", number(report.left))
         }
         RunEnd::Stopped => format!("{rule}: {}; stopped between two batches", text::tally(&report.tally)),
+        RunEnd::Braked => {
+            let brakes: Vec<String> = report.brakes.iter().map(Held::words).collect();
+            let left = count(report.left, "record is left", "records are left");
+            let tally = text::tally(&report.tally);
+            format!("{rule}: {tally}; held by a brake ({}); {left} for later runs", brakes.join("; "))
+        }
         RunEnd::Failed => format!("{rule}: {}; FAILED", text::tally(&report.tally)),
     }
 }
@@ -227,6 +235,7 @@ fn run_json(report: &RunReport) -> serde_json::Value {
         "not_looked_for": report.absence.unlooked,
         "look_failed": report.absence.failure,
         "error": report.failure.as_ref().map(ToString::to_string),
+        "brakes": report.brakes.iter().map(json::held).collect::<Vec<_>>(),
         "windows": windows,
         "space": report.space.iter().map(|one| serde_json::json!({ "place": one.place, "command": one.command })).collect::<Vec<_>>(),
     });

@@ -63,6 +63,11 @@ impl Progress for Watcher {
     fn at(&self, what: &str, done: u64, of: u64) {
         self.line.say(&format!("{what}: {} of {}", words::number(done), words::number(of)));
     }
+    fn say(&self, text: &str) {
+        self.line.clear();
+        // A remark that can't be written is nobody's loss.
+        drop(super::out::Out::new(false).remark(format!("bewaard: {text}")));
+    }
     fn stop(&self) -> bool {
         self.stopped()
     }

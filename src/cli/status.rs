@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
+
 use super::args::Status;
 use super::out::Out;
 use super::runtime::block_on;
 use super::{Ended, Failure, exit, load};
 use crate::codes;
+use crate::domain::brake::Held;
 use crate::domain::gate::Limit;
 use crate::domain::id::{BatchId, RuleId, SystemId};
 use crate::domain::trace::{Dies, Traces};
 use crate::engine::Engine;
 use crate::engine::approve::short;
+use crate::engine::brakes::HeldSystem;
 use crate::engine::doubt::Doubt;
 use crate::engine::ledger::{Headline, Ledger, Standing};
-use crate::report::json::{Kept, SCHEMA};
+use crate::report::json::{self, Kept, SCHEMA};
 use crate::report::text::{LedgerRow, ledger, records};
 use crate::report::traces;
 use crate::report::words::{count, number};
@@ -109,6 +113,18 @@ fn state(one: &Standing) -> String {
     }
 }
 
+/// What holds a system, or held its last run.
+fn held_words(held: &HeldSystem) -> String {
+    let time = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M UTC");
+    let brakes: Vec<String> = held.on.iter().map(Held::words).collect();
+    let how = if held.waits(crate::now::now()) {
+        format!("a run waits until {} at most", time(held.until))
+    } else {
+        "the last run ended so, and the next goes on".to_string()
+    };
+    format!("held by a brake since {}: {} ({}; {how})", time(held.since), brakes.join("; "), codes::BRAKED.id)
+}
+
 /// The codes of what keeps a rule from running on its system.
 fn misfit_codes(one: &Standing) -> Vec<&'static str> {
     let mut codes: Vec<&str> = one.misfit.iter().map(|fault| fault.code.id).collect();
@@ -150,6 +166,9 @@ fn tell(found: &Ledger, headline: &Headline, out: Out) -> Result<(), Failure> {
     }
     for (system, kept) in &found.traces {
         out.line(format!("{system}: {}", traces::still(kept, found.today)))?;
+    }
+    for (system, held) in &found.brakes {
+        out.line(format!("{system}: {}", held_words(held)))?;
     }
     for (code, n) in &found.findings {
         out.line(format!("{} {code}: `bewaard explain {code}`", count(*n, "open finding", "open findings")))?;
@@ -206,8 +225,16 @@ fn status_json(engine: &Engine, found: &Ledger, headline: &Headline) -> serde_js
         "schema": SCHEMA, "headline": sentence(headline), "state": headline_word(headline), "oldest_days": days,
         "day": found.today.to_string(), "rules": rules, "paused": found.paused,
         "holds": found.holds.0, "holds_past_review": found.holds.1, "findings": found.findings,
+        "brakes": found.brakes.iter().map(held_json).collect::<Vec<_>>(),
         "windows": windows, "traces": found.traces.iter().map(traces_json).collect::<Vec<_>>(),
         "unsettled": found.unsettled.iter().map(BatchId::as_str).collect::<Vec<_>>(), "log": engine.loaded.settings.log,
+    })
+}
+
+fn held_json((system, held): (&SystemId, &HeldSystem)) -> serde_json::Value {
+    serde_json::json!({
+        "system": system.as_str(), "since": held.since.to_rfc3339(), "until": held.until.to_rfc3339(),
+        "waits": held.waits(crate::now::now()), "on": held.on.iter().map(json::held).collect::<Vec<_>>(),
     })
 }
 
@@ -303,7 +330,8 @@ fn reasons(found: &Ledger, one: &Standing, started: bool) -> (String, Vec<String
             (why, vec![format!("bewaard explain {code}"), "bewaard check".into(), format!("bewaard run {name}")])
         }
         (_, _, Ok(survey), None) if survey.due > 0 => {
-            (format!("nothing stands in its way; {} due", number(survey.due)), vec![format!("bewaard run {name}")])
+            let held = found.brakes.get(&one.system).map_or_else(|| "nothing stands in its way".into(), held_words);
+            (format!("{held}; {} due", number(survey.due)), vec![format!("bewaard run {name}")])
         }
         (_, _, Ok(_), None) => ("nothing is due".into(), Vec::new()),
     }

@@ -11,6 +11,7 @@ pub mod edit;
 pub mod grounds;
 pub mod load;
 pub mod predicate;
+mod query;
 mod resolve;
 pub mod schema;
 mod shape;

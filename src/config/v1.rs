@@ -1,10 +1,12 @@
 //! The keys of a file of `version = "v1"`: the one table that the check, the schema and the reference go by.
 
+mod brakes;
 mod rule;
 
 use super::shape::Kind::{Any, Count, Flag, List, Named, Table, Text, Word};
 use super::shape::{Key, Kind, Shape};
 
+pub(super) use brakes::{BRAKES, QUERY, SYSTEM_BRAKES};
 pub(super) use rule::{MODES, PERIODS, PROTECT, RECIPES, RECORDS, RULE};
 
 const fn key(name: &'static str, kind: Kind, about: &'static str, example: &'static str) -> Key {
@@ -45,6 +47,7 @@ pub(super) static FILE: Shape = Shape {
         key("state", Table(&STATE), "Our own files that are not the log.", "state.path = \"/var/lib/bewaard\""),
         key("log", Table(&LOG), "The log of purges.", "log.path = \"/var/lib/bewaard/log\""),
         key("keys", Table(&KEYS), "The keys of log and pseudonyms.", "keys.wrap = { credential = \"bewaard-wrap\" }"),
+        key("brakes", Table(&BRAKES), "What holds a run, and its pace.", "brakes.pace = \"gentle\""),
         key("actor", Named(&ACTOR), "Who decides.", "[actor.anna]"),
         key("system", Named(&SYSTEM), "What holds data about persons.", "[system.webshop]"),
         key("rule", Named(&RULE), "What is kept how long.", "[rule.inactive-customers]"),
@@ -136,6 +139,12 @@ pub(super) static SYSTEM: Shape = Shape {
             Flag,
             "Keep a table bewaard_batch there that settles a lost answer beyond doubt.",
             "batch-table = true",
+        ),
+        key(
+            "brakes",
+            Table(&SYSTEM_BRAKES),
+            "What holds a run on this system, where it is not as in [brakes].",
+            "brakes.running = 80",
         ),
         key(
             "protect",

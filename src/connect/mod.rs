@@ -3,6 +3,8 @@
 mod look;
 pub mod open;
 pub mod sql;
+mod strain;
+mod why;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +21,8 @@ use crate::domain::trace::{TraceKind, Until};
 use crate::domain::value::Key;
 
 pub use self::look::{Absence, Look};
+pub use self::strain::{STRAIN_LIMIT, Strain, Told, Watch};
+pub use self::why::{Candidates, Reached};
 
 /// A system that holds data about persons.
 ///
@@ -44,6 +48,10 @@ pub use self::look::{Absence, Look};
 ///     nobody writes in between, and `restore` twice is as good as once.
 /// 11. `absence` never writes. It looks for records of a batch that was purged by other paths than `erase` took, and gives
 ///     places and counts, never a value; who no longer knows the old values says how many records it did not look for.
+/// 12. `strain` never writes, costs the system next to nothing and ends within seconds whatever its state: it is asked again
+///     and again, also while nothing is purged. It calls hidden what this account may not see, with what would show it; a
+///     query or replica that the policy names and that gives no answer is a failed reading, never a calm one.
+/// 13. `why` asks for plans of statements and runs none of them. What it asks about holds no value of a record.
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// What this kind of system can and cannot do.
@@ -104,6 +112,9 @@ pub trait Connector: Send + Sync {
     /// connector: what it remembers of old values it forgets then.
     async fn absence(&self, look: &Look<'_>) -> Result<Absence, ConnectError>;
 
+    /// How the system bears what is done to it: what the brakes are held against.
+    async fn strain(&self, watch: &Watch<'_>) -> Result<Strain, ConnectError>;
+
     /// Takes the system for one run, so that no second host runs on it. False: somebody else has it.
     async fn claim(&self) -> Result<bool, ConnectError>;
 
@@ -115,6 +126,9 @@ pub trait Connector: Send + Sync {
 
     /// The read-only statements by which anybody can count what the rule selects and what is due at a moment.
     async fn statements(&self, rule: &Rule, moment: Moment) -> Result<Vec<Described>, ConnectError>;
+
+    /// The statements by which [`find`](Self::find) finds what may be due by a day, with the system's own plan of each.
+    async fn why(&self, rule: &Rule, due_by: NaiveDate) -> Result<Vec<Candidates>, ConnectError>;
 }
 
 /// What a kind of system can do.

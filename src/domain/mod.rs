@@ -3,6 +3,7 @@
 //! Pure: no I/O, no reading of the time, no async. `now` is always an argument.
 //! Everything that erases data asks [`decide::decide`], and everything that shows what would be erased asks the same.
 
+pub mod brake;
 pub mod clock;
 pub mod decide;
 pub mod digest;

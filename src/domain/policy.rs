@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::brake::Brakes;
 use super::digest::Digest;
 use super::id::{ActorId, RuleId, SystemId};
 use super::rule::Rule;
@@ -23,6 +24,8 @@ pub struct Policy {
     pub systems: BTreeMap<SystemId, System>,
     /// What is kept how long.
     pub rules: BTreeMap<RuleId, Rule>,
+    /// The brakes and the pace of each system.
+    pub brakes: BTreeMap<SystemId, Brakes>,
     /// Who decides.
     pub actors: BTreeMap<ActorId, Actor>,
     /// The digest of the text that it was read from.
@@ -145,6 +148,11 @@ impl Policy {
     /// Whether a controller has been declared: then weighty decisions need the controller's signature.
     pub fn has_controller(&self) -> bool {
         self.actors.values().any(|actor| actor.role == Role::Controller)
+    }
+
+    /// The brakes of a system.
+    pub fn brakes_of(&self, system: &SystemId) -> Brakes {
+        self.brakes.get(system).cloned().unwrap_or_default()
     }
 
     /// The system of a rule. A checked policy has it.

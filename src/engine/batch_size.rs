@@ -6,17 +6,14 @@
 
 use std::time::Duration;
 
+use crate::domain::brake::Pace;
+
 /// Records of the first batch, before anything is known of the system.
 const FIRST: usize = 500;
 /// Never fewer: below it a batch costs more by itself than its records do.
 const LEAST: usize = 50;
 /// Never more: what is in flight is kept in memory and looked at again after a crash.
 const MOST: usize = 5_000;
-/// A batch grows as long as its transaction stays below this.
-const WANTED: Duration = Duration::from_millis(100);
-/// One that takes longer is felt: the next is half of it. Between the two nothing changes, for much of a batch's time may be
-/// what it costs by itself, and fewer records would only make more batches of it.
-const LONG: Duration = Duration::from_secs(1);
 
 /// The size of the next batch.
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +30,15 @@ impl BatchSize {
         self.0
     }
 
-    /// After a batch of so many records, whose transaction took so long. One that was not full makes none larger.
-    pub(super) fn learn(&mut self, records: usize, took: Duration) {
-        if took > LONG {
+    /// After a batch of so many records, whose transaction took so long. One that was not full makes none larger. A batch grows
+    /// as long as it stays below the time that its pace wants. One that takes too long is felt: the next is half of it. Between
+    /// the two nothing changes, for much of a batch's time may be what it costs by itself, and fewer records would only make
+    /// more batches of it.
+    pub(super) fn learn(&mut self, records: usize, took: Duration, pace: Pace) {
+        let (wanted, long) = pace.batch_time();
+        if took > long {
             self.0 = (self.0 / 2).max(LEAST);
-        } else if records >= self.0 && took * 2 <= WANTED {
+        } else if records >= self.0 && took * 2 <= wanted {
             self.0 = (self.0 * 2).min(MOST);
         }
     }
@@ -48,11 +49,22 @@ mod tests {
     use super::*;
 
     fn after(batches: &[(usize, u64)]) -> usize {
+        at(Pace::Gentle, batches)
+    }
+
+    fn at(pace: Pace, batches: &[(usize, u64)]) -> usize {
         let mut size = BatchSize::first();
         for (records, millis) in batches {
-            size.learn(*records, Duration::from_millis(*millis));
+            size.learn(*records, Duration::from_millis(*millis), pace);
         }
         size.get()
+    }
+
+    #[test]
+    fn a_maintenance_window_takes_longer_batches() {
+        assert_eq!((after(&[(500, 400)]), at(Pace::Fast, &[(500, 400)])), (500, 1_000));
+        assert_eq!((after(&[(500, 4_000)]), at(Pace::Fast, &[(500, 4_000)])), (250, 500));
+        assert_eq!(at(Pace::Fast, &[(500, 5_001)]), 250);
     }
 
     #[test]

@@ -88,6 +88,7 @@ impl Engine {
             trouble: None,
             doubt: None,
             systems: BTreeMap::new(),
+            braking: super::brakes::Braking::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use super::brakes::Told;
 use super::survey::{Silent, walk};
 use super::view::WindowFact;
 use super::{Engine, EngineError};
@@ -77,6 +78,8 @@ pub struct Ledger {
     pub unsettled: BTreeSet<BatchId>,
     /// What each system still keeps of what was purged there.
     pub traces: BTreeMap<SystemId, Traces>,
+    /// What held the last run on a system.
+    pub brakes: Told,
     /// Runs that can be undone: what they took is in quarantine and not gone.
     pub windows: BTreeMap<RunId, WindowFact>,
 }
@@ -136,6 +139,7 @@ impl Engine {
             left: self.left_behind(),
             unsettled: self.unsettled(),
             traces: self.traces(),
+            brakes: self.told_brakes(),
             windows: self.view.windows.iter().filter(|(_, window)| window.kept > 0).map(owned).collect(),
         })
     }

@@ -5,6 +5,7 @@ pub mod adopt;
 pub mod approve;
 pub mod batch;
 mod batch_size;
+pub mod brakes;
 pub mod continuing;
 pub mod decision;
 pub mod doubt;
@@ -79,6 +80,7 @@ pub struct Engine {
     trouble: Option<String>,
     doubt: Option<doubt::Doubt>,
     systems: BTreeMap<SystemId, Arc<dyn Connector>>,
+    braking: brakes::Braking,
 }
 
 /// The keys that the engine works with.

@@ -101,6 +101,9 @@ impl Progress for Braked<'_> {
     fn at(&self, what: &str, done: u64, of: u64) {
         self.inner.at(what, done, of);
     }
+    fn say(&self, text: &str) {
+        self.inner.say(text);
+    }
     fn stop(&self) -> bool {
         self.inner.stop() || self.inner.pause() || self.file.exists()
     }

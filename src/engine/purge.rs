@@ -12,6 +12,7 @@ use super::run::Mandate;
 use super::survey::{DueDays, PAGE, Progress, mark};
 use super::{Engine, EngineError};
 use crate::connect::{Absence, ConnectError, Connector, Item, Presence, Query};
+use crate::domain::brake::Held;
 use crate::domain::decide::{Found, Verdict, decide};
 use crate::domain::digest::MacKey;
 use crate::domain::hold::Holds;
@@ -39,13 +40,15 @@ pub(super) struct Walked {
     pub(super) absence: Absence,
     /// Whether somebody stopped it.
     pub(super) stopped: bool,
+    /// The brakes that held it for longer than it may wait.
+    pub(super) brakes: Vec<Held>,
     /// Why the system stopped it.
     pub(super) failure: Option<ConnectError>,
 }
 
 impl Walked {
     fn ends(&self) -> bool {
-        self.stopped || self.failure.is_some() || self.back > 0
+        self.stopped || !self.brakes.is_empty() || self.failure.is_some() || self.back > 0
     }
 }
 
@@ -302,6 +305,17 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<(), EngineError> {
         let rule = walk.context.rule;
+        if self.must_wait(walk.connector, rule, progress).await
+            && let Some(last) = walk.last.take()
+        {
+            // What is done is written before anybody waits.
+            let absence = self.conclude(walk.connector, rule, last).await?;
+            walk.walked.absence.merge(&absence);
+        }
+        walk.walked.brakes = self.wait_for_brakes(walk.connector, rule, progress).await;
+        if walk.walked.ends() {
+            return Ok(());
+        }
         self.refresh_holds()?;
         let frozen =
             self.view.frozen_rules.contains_key(&rule.id) || self.view.frozen_systems.contains_key(&rule.system);
@@ -313,8 +327,9 @@ impl Engine {
         let last = walk.last.take();
         let (mut done, absence) = self.purge_batch(walk.connector, walk.context, Arc::clone(&batch), last).await?;
         walk.last = done.over.take();
+        let pace = self.after_batch(&rule.system, done.took);
         let walked = &mut walk.walked;
-        walk.next.size.learn(batch.len(), done.took);
+        walk.next.size.learn(batch.len(), done.took, pace);
         walked.seen += batch.iter().map(|item| item.parts.len() as u64).sum::<u64>();
         walked.records += batch.len() as u64;
         walked.refused += done.refused.len() as u64;

@@ -281,10 +281,10 @@ impl Engine {
         }
         self.publish()?;
         let gate = if walked.back > 0 { self.gate(rule, plan) } else { gate };
-        let (tally, absence, failure) = (walked.tally, walked.absence, walked.failure);
+        let (tally, absence, failure, brakes) = (walked.tally, walked.absence, walked.failure, walked.brakes);
         let windows = window.into_iter().filter(|_| tally.purged() > 0).collect();
-        let plan = plan.clone();
-        Ok(RunReport { plan, gate, run: Some(run), how, tally, left: left.due, absence, failure, windows, space })
+        let (run, left, idle) = (Some(run), left.due, RunReport::idle(plan, &gate, how));
+        Ok(RunReport { run, tally, left, absence, failure, brakes, windows, space, ..idle })
     }
 
     /// How it ended, with what a person must look at.
@@ -304,7 +304,7 @@ impl Engine {
             tally: walked.tally.clone(),
             settled: how == RunEnd::Done,
         }];
-        if walked.failure.is_none() && !walked.stopped {
+        if walked.failure.is_none() && !walked.stopped && walked.brakes.is_empty() {
             let none = if walked.seen == 0 { mandate.set.len() } else { 0 };
             bodies.extend(self.finding_about(rule, codes::EMPTY_INTERSECTION, none));
             bodies.extend(self.finding_about(rule, codes::RECORDS_REFUSED, job.tried.len() as u64));
@@ -350,6 +350,8 @@ fn ended(mandate: &Mandate, walked: &Walked, left: &LeftOver) -> RunEnd {
         RunEnd::Failed
     } else if walked.stopped {
         RunEnd::Stopped
+    } else if !walked.brakes.is_empty() {
+        RunEnd::Braked
     } else if mandate.bite {
         // A bite of which nothing went (all changed since) is taken again.
         RunEnd::FirstBite

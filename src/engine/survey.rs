@@ -22,6 +22,8 @@ pub const PAGE: usize = 2_000;
 pub trait Progress: Sync {
     /// So many records were looked at or purged, of about so many.
     fn at(&self, what: &str, done: u64, of: u64);
+    /// Something that a person should hear while it goes on.
+    fn say(&self, _text: &str) {}
     /// Whether somebody asked to stop.
     fn stop(&self) -> bool {
         false

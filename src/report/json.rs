@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::domain::brake::Held;
 use crate::domain::decide::KeepReason;
 use crate::domain::gate::Gate;
 use crate::domain::outcome::{Outcome, Tally};
@@ -21,6 +22,14 @@ impl From<&BTreeMap<KeepReason, u64>> for Kept {
     fn from(kept: &BTreeMap<KeepReason, u64>) -> Self {
         Self(KeepReason::ALL.iter().map(|reason| (reason.word(), kept.get(reason).copied().unwrap_or(0))).collect())
     }
+}
+
+/// A brake that is on.
+pub fn held(held: &Held) -> serde_json::Value {
+    serde_json::json!({
+        "brake": held.brake.word(), "reading": held.reading, "limit": held.limit, "place": held.place,
+        "failure": held.failure, "words": held.words(),
+    })
 }
 
 /// One element of `plans`.

@@ -17,10 +17,10 @@ pub(crate) struct Ran {
     pub(crate) bench: Bench,
 }
 
-/// What `[system.shop]` says.
+/// What `[system.shop]` says: at the pace of a maintenance window, as the peers go.
 pub(crate) fn system(server: &Server) -> String {
     let folder = server.folder.display();
-    match server.kind {
+    let place = match server.kind {
         Kind::Mariadb => {
             format!("mariadb = {{ socket = \"{folder}/sock\", database = \"{DATABASE}\", user = \"root\" }}")
         }
@@ -30,7 +30,8 @@ pub(crate) fn system(server: &Server) -> String {
                 server.port
             )
         }
-    }
+    };
+    format!("{place}\nbrakes.pace = \"fast\"")
 }
 
 /// A rule over this table; `more` is what becomes of its records.

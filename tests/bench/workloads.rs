@@ -221,7 +221,7 @@ fn sqlite_contacts(rows: u64) -> Workload {
             let (due, delete) = (due.clone(), format!("delete from contacts where {expired}"));
             let us = move || {
                 let rule = ours::rule("contacts", "then.delete = true");
-                let ran = ours::run("sqlite.path = \"shop.db\"", &rule, &|bench| {
+                let ran = ours::run("sqlite.path = \"shop.db\"\nbrakes.pace = \"fast\"", &rule, &|bench| {
                     data::copy(&ours_from.file("shop.db"), &bench.file("shop.db"));
                 });
                 figure(&ran, ours_from.number(&due), &|| Duration::ZERO)

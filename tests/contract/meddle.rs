@@ -13,11 +13,12 @@ use bewaard::connect::sql::engine::{
 };
 use bewaard::connect::sql::reads_back::ReadsBack;
 use bewaard::connect::sql::sqlite;
-use bewaard::connect::{Advice, Connector, EraseError, FieldKeys, Finding, Keeps};
+use bewaard::connect::{Advice, Connector, EraseError, FieldKeys, Finding, Keeps, Reached, Strain};
+use bewaard::domain::brake::Reading;
 use bewaard::domain::digest::MacKey;
 use bewaard::domain::id::BatchId;
 use bewaard::domain::outcome::Outcome;
-use bewaard::domain::policy::Access;
+use bewaard::domain::policy::{Access, ServerAccess};
 use bewaard::domain::recipe::Recipe;
 use bewaard::domain::selection::TableName;
 use bewaard::domain::value::Scalar;
@@ -134,6 +135,22 @@ impl Engine for Meddler {
     }
     async fn keeps(&self, session: &mut dyn Session, tables: &[Table]) -> Result<Keeps, SqlFault> {
         self.inner.keeps(session, tables).await
+    }
+    async fn strain(&self, session: &mut dyn Session, tables: &[TableName]) -> Result<Strain, SqlFault> {
+        self.inner.strain(session, tables).await
+    }
+    fn replica(&self, access: &ServerAccess) -> Result<Box<dyn Engine>, SqlFault> {
+        self.inner.replica(access)
+    }
+    async fn lag(&self, session: &mut dyn Session) -> Result<Reading, SqlFault> {
+        self.inner.lag(session).await
+    }
+    async fn explain(
+        &self,
+        session: &mut dyn Session,
+        statement: &Statement,
+    ) -> Result<(Vec<String>, Reached), SqlFault> {
+        self.inner.explain(session, statement).await
     }
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {
         self.inner.rights(session, needs).await

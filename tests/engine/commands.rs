@@ -220,6 +220,17 @@ fn anybody_counts_the_same_with_the_printed_statements() {
     // As it is printed, in one go: comments and statements, each ended once.
     assert!(!told.contains(";;"), "{told}");
     run(&told);
+    let why = bench.bewaard(&["plan", "--sql", "--why"]).ends(0).out;
+    assert!(why.starts_with(&told) && !why.contains(";;"), "{why}");
+    run(&why);
+    let index = "CREATE INDEX \"customers_last_login\" ON \"main\".\"customers\" (\"last_login\");";
+    assert!(!why.contains(index), "it is there: {why}");
+    bench.sql("drop index customers_login");
+    let why = bench.bewaard(&["plan", "--sql", "--why"]).ends(0).out;
+    assert!(why.contains("the table is read whole, from first to last; this index would serve:"), "{why}");
+    assert!(why.contains(index) && why.contains("--   SCAN r"), "{why}");
+    bench.sql(index);
+    bench.bewaard(&["plan", "--why"]).ends(2);
     let statements = bench.bewaard(&["plan", "--sql", "--json"]).ends(0).json();
     let of = |purpose: &str| {
         let all = statements["statements"].as_array().unwrap();

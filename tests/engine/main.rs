@@ -11,9 +11,12 @@ mod paused;
 #[expect(clippy::allow_attributes, reason = "what one test program leaves unused another uses")]
 #[allow(dead_code, reason = "each test program uses its own part")]
 mod settled;
+#[path = "../support/started.rs"]
+mod started;
 
 mod absence;
 mod blast;
+mod brakes;
 mod commands;
 mod crash;
 mod customers;

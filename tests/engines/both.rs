@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use bewaard::connect::Reached;
 use bewaard::connect::sql::engine::{FaultKind, Purpose, Statement, TicketFate};
+use bewaard::domain::brake::{Brake, Reading};
 use bewaard::domain::id::BatchId;
 use bewaard::domain::value::Scalar;
 
@@ -475,5 +477,57 @@ async fn a_quiet_server_has_no_faults() {
         let engine = engine(&Database::new(kind));
         let mut one = session(&*engine).await;
         assert_eq!(engine.server_findings(&mut *one).await.unwrap(), [], "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_says_whether_an_index_is_used_and_runs_nothing() {
+    for kind in BOTH {
+        let database = Database::new(kind);
+        let many =
+            if kind == Kind::Mariadb { "SELECT seq FROM seq_1_to_5000" } else { "SELECT generate_series(1, 5000)" };
+        database.admin(&format!(
+            "CREATE TABLE t (id int PRIMARY KEY, seen int, n int); INSERT INTO t (id) {many}; UPDATE t SET seen = id, n = id; \
+             CREATE INDEX t_seen ON t (seen); {}",
+            if kind == Kind::Mariadb { "ANALYZE TABLE t" } else { "ANALYZE t" }
+        ));
+        let engine = engine(&database);
+        let mut reader = engine.connect(Purpose::Read).await.unwrap();
+        for (text, reached) in [
+            ("SELECT id FROM t r WHERE r.seen < 10 ORDER BY r.id LIMIT 5", Reached::Index("t_seen".into())),
+            ("SELECT id FROM t r WHERE r.n < 10 ORDER BY r.id LIMIT 5", Reached::Whole),
+            ("SELECT id FROM t r WHERE r.n < 10", Reached::Whole),
+        ] {
+            let (lines, said) = engine.explain(&mut *reader, &Statement::plain(text)).await.unwrap();
+            assert!(!lines.is_empty() && said == reached, "{kind:?} {text}: {said:?} {lines:?}");
+        }
+        // A plan of a statement that would write is only a plan.
+        let writes = Statement::plain("DELETE FROM t WHERE id = 1");
+        drop(engine.explain(&mut *reader, &writes).await);
+        assert_eq!(database.admin("SELECT count(*) FROM t"), "5000");
+    }
+}
+
+#[tokio::test]
+async fn a_watching_connection_writes_nothing_and_gives_up_soon() {
+    for kind in BOTH {
+        let database = Database::new(kind);
+        database.admin("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)");
+        let engine = engine(&database);
+        let mut watch = engine.connect(Purpose::Watch).await.unwrap();
+        let refused = watch.execute(&Statement::plain("DELETE FROM t")).await;
+        assert_eq!(refused.unwrap_err().kind, FaultKind::ReadOnly);
+        let begun = std::time::Instant::now();
+        let sleep = if kind == Kind::Mariadb { "SELECT SLEEP(60) FROM t" } else { "SELECT pg_sleep(60)::text" };
+        let answer = rows(&mut *watch, sleep).await;
+        assert!(begun.elapsed() < Duration::from_secs(20), "{kind:?}: {:?}", begun.elapsed());
+        assert!(kind == Kind::Mariadb || answer.unwrap_err().kind == FaultKind::StatementTimeout);
+        let strain = engine.strain(&mut *watch, &[named("t")]).await.unwrap();
+        let told = |brake| strain.readings.get(&brake).and_then(|told| told.first()).map(|one| one.reading.clone());
+        let hidden =
+            matches!(told(Brake::Running), Some(Reading::Hidden { ref remedy, .. }) if remedy.contains("GRANT"));
+        assert_eq!(hidden, kind == Kind::Postgres, "{strain:?}");
+        let counted = if kind == Kind::Mariadb { Brake::History } else { Brake::DeadRows };
+        assert!(matches!(told(counted), Some(Reading::Known(_))), "{strain:?}");
     }
 }

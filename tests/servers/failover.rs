@@ -115,7 +115,7 @@ impl Pair {
 }
 
 /// A MariaDB that follows another from its first event.
-fn follower(server: &Server) -> Server {
+pub(crate) fn follower(server: &Server) -> Server {
     server.admin(
         None,
         &format!("CREATE USER follower@'%' IDENTIFIED BY '{PASSWORD}'; GRANT REPLICATION SLAVE ON *.* TO follower@'%'"),

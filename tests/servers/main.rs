@@ -15,6 +15,8 @@ mod random;
 #[expect(clippy::allow_attributes, reason = "what one test program leaves unused another uses")]
 #[allow(dead_code, reason = "each test program uses its own part")]
 mod settled;
+#[path = "../support/started.rs"]
+mod started;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../support/sweep.rs"]
@@ -37,6 +39,7 @@ macro_rules! on_both {
 mod firm;
 mod proxy;
 
+mod brakes;
 mod crash;
 mod failover;
 mod locks;
@@ -48,4 +51,5 @@ mod traces;
 mod undo;
 mod untidy;
 mod whole;
+mod why;
 mod windows;

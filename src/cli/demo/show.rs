@@ -96,7 +96,7 @@ fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 fn no_plan_flags() -> Plan {
-    Plan { show: None, rules: Vec::new(), at: None, explain: None, sample: None, sql: false, against: None }
+    Plan { show: None, rules: Vec::new(), at: None, explain: None, sample: None, sql: false, why: false, against: None }
 }
 
 pub(super) fn verify() -> Log {

@@ -53,7 +53,7 @@ impl Dialect {
         }
     }
 
-    fn parser(self) -> &'static dyn dialect::Dialect {
+    pub(super) fn parser(self) -> &'static dyn dialect::Dialect {
         match self {
             Self::Mariadb => &dialect::MySqlDialect {},
             Self::Postgres => &PostgreSqlDialect {},

@@ -1,6 +1,7 @@
 //! What the keys mean: from the tree to the policy. Everything that is wrong is collected; what can't be used is left
 //! out, and the policy is only handed on when nothing was wrong.
 
+mod brakes;
 mod clock;
 mod limits;
 mod part;
@@ -40,6 +41,7 @@ pub(super) fn policy(root: &Node, digest: Digest, out: Out<'_>) -> Option<(Polic
     let settings = settings::resolve(root, out);
     let actors = actors(root, out);
     let systems = system::all(root, out);
+    let brakes = brakes::all(root, &systems, out);
     let rules = rule::all(root, &systems, year.unwrap_or_default(), out);
     select::stray_protections(root, out);
     if root.get("rule").is_none_or(|rules| rules.entries().is_empty()) {
@@ -61,7 +63,7 @@ pub(super) fn policy(root: &Node, digest: Digest, out: Out<'_>) -> Option<(Polic
                 .help("add above the first [table]: controller = \"Voorbeeld Fietsen B.V.\""),
         );
     }
-    Some((Policy { zone: zone?, controller, year: year?, systems, rules, actors, digest }, settings?))
+    Some((Policy { zone: zone?, controller, year: year?, systems, rules, brakes, actors, digest }, settings?))
 }
 
 /// Checks a name once, with its place.

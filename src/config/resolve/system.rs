@@ -101,6 +101,33 @@ fn server(entry: &Entry, path: &str, shape: &'static Shape, port: u16, out: Out<
     (!faulty).then_some(access)
 }
 
+/// Another server of the same kind: what it does not say is as the system has it.
+pub(super) fn replica(node: &Node, of: &ServerAccess, postgres: bool, out: Out<'_>) -> Option<ServerAccess> {
+    if node.entry("host").is_none() && node.entry("socket").is_none() {
+        let fault = Diagnostic::fault(codes::MISSING_KEY, "it is not said where the replica is", &node.place);
+        out.push(fault.help("write a host or a socket: replicas = [{ host = \"db2.example.nl\" }]"));
+        return None;
+    }
+    let before = out.len();
+    let socket = node.entry("socket").and_then(|one| settings::path(&one.node, out));
+    let port = match node.entry("port") {
+        None => Some(if postgres { 5432 } else { 3306 }),
+        Some(one) => port_of(one, out),
+    };
+    let host = node.text_of("host").unwrap_or("localhost").to_string();
+    let user = node.text_of("user").map_or_else(|| of.user.clone(), str::to_string);
+    let own = node.entry("password").and_then(|one| settings::secret(one, out));
+    let password = own.or_else(|| of.password.clone().filter(|_| node.entry("user").is_none()));
+    let local = socket.is_some() || is_loopback(&host);
+    let tls = match (&of.tls, node.entry("tls")) {
+        (Tls::Authority(path), None) if !local => Some(Tls::Authority(path.clone())),
+        _ => tls(node, local, out),
+    };
+    let socket = socket.map(|path| path.to_string_lossy().into_owned());
+    let access = ServerAccess { host, port: port?, socket, user, password, tls: tls?, ..of.clone() };
+    (!out.iter().skip(before).any(Diagnostic::is_fault)).then_some(access)
+}
+
 fn port_of(entry: &Entry, out: Out<'_>) -> Option<u16> {
     let port = count(&entry.node).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
     if port.is_none() && matches!(entry.node.value, Value::Integer(0..)) {

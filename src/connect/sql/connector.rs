@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use tokio::sync::Mutex;
 
@@ -18,10 +18,12 @@ use super::resolve::{self, Resolved};
 use super::restore::{self, Restorer};
 use super::schema;
 use super::sessions::{Lease, Slot};
+use super::strain::Watching;
 use super::tables;
 use crate::connect::{
-    Absence, Advice, Back, Batch, Capabilities, CommitWatch, ConnectError, Connector, Described, EraseError, Fate,
-    FieldKeys, Finding, Item, Judge, Keeps, Look, Page, Presence, Probe, Query, Severity, Undo,
+    Absence, Advice, Back, Batch, Candidates, Capabilities, CommitWatch, ConnectError, Connector, Described,
+    EraseError, Fate, FieldKeys, Finding, Item, Judge, Keeps, Look, Page, Presence, Probe, Query, Severity, Strain,
+    Undo, Watch,
 };
 use crate::domain::decide::{Found, Moment};
 use crate::domain::id::{BatchId, RuleId, SystemId};
@@ -39,6 +41,7 @@ pub struct SqlConnector {
     pub(super) read: Slot,
     write: Slot,
     lock: Slot,
+    pub(super) watching: Watching,
     cache: Mutex<HashMap<RuleId, Known>>,
     /// Old values of the last batch, until they were looked for.
     memory: std::sync::Mutex<Memory>,
@@ -71,6 +74,7 @@ impl SqlConnector {
             read: Slot::new(Purpose::Read),
             write: Slot::new(Purpose::Write),
             lock: Slot::new(Purpose::Write),
+            watching: Watching::new(),
             cache: Mutex::new(HashMap::new()),
             memory: std::sync::Mutex::default(),
         }
@@ -375,6 +379,10 @@ impl Connector for SqlConnector {
         self.look_for(look).await
     }
 
+    async fn strain(&self, watch: &Watch<'_>) -> Result<Strain, ConnectError> {
+        self.strain_of(watch).await
+    }
+
     async fn claim(&self) -> Result<bool, ConnectError> {
         let doing = "take the system for this run";
         let mut lease = self.lock.lease(self.engine.as_ref()).await.map_err(self.sql(doing))?;
@@ -408,5 +416,9 @@ impl Connector for SqlConnector {
     async fn statements(&self, rule: &Rule, moment: Moment) -> Result<Vec<Described>, ConnectError> {
         let resolved = self.resolved(rule, "write its statements").await?;
         Ok(super::statements::statements(&self.reader(rule, &resolved), moment.today, moment.year))
+    }
+
+    async fn why(&self, rule: &Rule, due_by: NaiveDate) -> Result<Vec<Candidates>, ConnectError> {
+        self.why_found(rule, due_by).await
     }
 }

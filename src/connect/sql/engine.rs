@@ -5,8 +5,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::catalogue::{Column, Table};
 use super::reads_back::ReadsBack;
-use crate::connect::{Finding, Keeps};
+use crate::connect::{Finding, Keeps, Reached, Strain};
+use crate::domain::brake::Reading;
 use crate::domain::id::BatchId;
+use crate::domain::policy::ServerAccess;
 use crate::domain::selection::TableName;
 use crate::domain::value::Scalar;
 
@@ -102,6 +104,8 @@ pub trait Session: Send {
 pub enum Purpose {
     /// To read: the server is asked to refuse writes.
     Read,
+    /// To look at the server's strain: as [`Purpose::Read`], with a limit of seconds for each statement.
+    Watch,
     /// To erase.
     Write,
 }
@@ -136,6 +140,18 @@ pub trait Engine: Send + Sync {
     async fn server_findings(&self, session: &mut dyn Session) -> Result<Vec<Finding>, SqlFault>;
     /// What the server keeps of rows of these tables after they are erased. Reads settings and catalogues only.
     async fn keeps(&self, session: &mut dyn Session, tables: &[Table]) -> Result<Keeps, SqlFault>;
+    /// How the server bears what is done to it; of these tables, where it counts by table.
+    async fn strain(&self, session: &mut dyn Session, tables: &[TableName]) -> Result<Strain, SqlFault>;
+    /// The engine of a replica of this server.
+    fn replica(&self, access: &ServerAccess) -> Result<Box<dyn Engine>, SqlFault>;
+    /// How many milliseconds this server is behind the one that it copies.
+    async fn lag(&self, session: &mut dyn Session) -> Result<Reading, SqlFault>;
+    /// The server's own plan of a statement, line by line, and how it reaches the records. The statement is not run.
+    async fn explain(
+        &self,
+        session: &mut dyn Session,
+        statement: &Statement,
+    ) -> Result<(Vec<String>, Reached), SqlFault>;
     /// What the account may do: findings about rights that lack and rights that are surplus, for these needs.
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault>;
     /// The statements that give the account exactly these rights.

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -22,9 +22,11 @@ use super::reads_back::ReadsBack;
 use super::sqlite_catalogue;
 use super::sqlite_dialect::SqliteDialect;
 use super::sqlite_traces;
-use crate::connect::{Finding, Keeps};
+use super::why::{cell, reached_by_words};
+use crate::connect::{Finding, Keeps, Reached, STRAIN_LIMIT, Strain};
+use crate::domain::brake::Reading;
 use crate::domain::id::BatchId;
-use crate::domain::policy::SqliteAccess;
+use crate::domain::policy::{ServerAccess, SqliteAccess};
 use crate::domain::selection::TableName;
 use crate::domain::value::Scalar;
 use crate::durable;
@@ -67,7 +69,7 @@ impl SqliteEngine {
             .pragma("temp_store", "MEMORY")
             .disable_statement_logging();
         match purpose {
-            Purpose::Read => options.read_only(true).pragma("query_only", "ON"),
+            Purpose::Read | Purpose::Watch => options.read_only(true).pragma("query_only", "ON"),
             Purpose::Write => options.pragma("secure_delete", "ON"),
         }
     }
@@ -75,7 +77,8 @@ impl SqliteEngine {
     /// Opens and reads the file: one that is no database says so here.
     async fn look(&self, purpose: Purpose) -> Result<SqliteSession, SqlFault> {
         let connection = self.options(purpose).connect().await.map_err(|error| fault(&error, false))?;
-        let mut session = SqliteSession { connection };
+        let limit = (purpose == Purpose::Watch).then_some(STRAIN_LIMIT);
+        let mut session = SqliteSession { connection, limit };
         session.rows(&Statement::plain("SELECT count(*) FROM main.sqlite_schema")).await?;
         Ok(session)
     }
@@ -148,6 +151,31 @@ impl Engine for SqliteEngine {
         sqlite_traces::keeps(session, tables, &self.path).await
     }
 
+    async fn strain(&self, _session: &mut dyn Session, _tables: &[TableName]) -> Result<Strain, SqlFault> {
+        // A file has no threads, no replicas and no history: only the disk that it lies on.
+        Ok(Strain { folder: self.path.parent().map(Path::to_path_buf), ..Strain::default() })
+    }
+
+    fn replica(&self, _access: &ServerAccess) -> Result<Box<dyn Engine>, SqlFault> {
+        Err(SqlFault { kind: FaultKind::Refused, code: "a file has no replicas".into() })
+    }
+
+    async fn lag(&self, _session: &mut dyn Session) -> Result<Reading, SqlFault> {
+        Ok(Reading::Nothing)
+    }
+
+    async fn explain(
+        &self,
+        session: &mut dyn Session,
+        statement: &Statement,
+    ) -> Result<(Vec<String>, Reached), SqlFault> {
+        let text = format!("EXPLAIN QUERY PLAN {}", statement.text);
+        let rows = session.rows(&Statement { text, values: statement.values.clone() }).await?;
+        let lines: Vec<String> = rows.iter().filter_map(|row| cell(row, 3)).collect();
+        let reached = reached_by_words(&lines);
+        Ok((lines, reached))
+    }
+
     async fn rights(&self, _session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {
         Ok(sqlite_catalogue::file_rights(&self.path, needs))
     }
@@ -170,7 +198,7 @@ impl Engine for SqliteEngine {
         let strict = sqlite_catalogue::is_strict(session, table).await?;
         // A database of our own, in memory: what a column makes of a value depends on its declared type alone.
         let connection = SqliteConnectOptions::new().in_memory(true).disable_statement_logging().connect().await;
-        let mut own = SqliteSession { connection: connection.map_err(|error| fault(&error, false))? };
+        let mut own = SqliteSession { connection: connection.map_err(|error| fault(&error, false))?, limit: None };
         own.execute(&Statement::plain(sqlite_catalogue::alike(column, strict))).await?;
         let insert = Statement { text: "INSERT INTO alike (v) VALUES (?1)".into(), values: vec![value.clone()] };
         let reads = match own.execute(&insert).await {
@@ -238,11 +266,29 @@ impl Engine for SqliteEngine {
 
 struct SqliteSession {
     connection: SqliteConnection,
+    /// How long each statement may take.
+    limit: Option<Duration>,
 }
+
+impl SqliteSession {
+    /// Has SQLite itself give up a statement that takes longer.
+    async fn set_limit(&mut self, limit: Duration) -> Result<(), SqlFault> {
+        let begun = Instant::now();
+        let mut handle = self.connection.lock_handle().await.map_err(|error| fault(&error, true))?;
+        handle.set_progress_handler(STEPS, move || begun.elapsed() < limit);
+        Ok(())
+    }
+}
+
+/// Steps of SQLite's machine between two looks at the time.
+const STEPS: i32 = 10_000;
 
 #[async_trait]
 impl Session for SqliteSession {
     async fn rows(&mut self, statement: &Statement) -> Result<Vec<Row>, SqlFault> {
+        if let Some(limit) = self.limit {
+            self.set_limit(limit).await?;
+        }
         let query = bind(statement)?;
         let mut stream = self.connection.fetch(query);
         let mut rows = Vec::new();

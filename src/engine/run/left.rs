@@ -40,7 +40,7 @@ impl Engine {
         if final_here == mandate.set.len() {
             return Ok(LeftOver::default());
         }
-        if walked.failure.is_some() || walked.back > 0 || mandate.bite {
+        if walked.failure.is_some() || !walked.brakes.is_empty() || walked.back > 0 || mandate.bite {
             // Nobody is asked now: what is left is what is not known to be gone.
             return Ok(LeftOver { due: mandate.set.len().saturating_sub(final_here), oldest: None });
         }

@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 
 use crate::connect::{Absence, ConnectError, Space};
+use crate::domain::brake::Held;
 use crate::domain::gate::Gate;
 use crate::domain::id::RunId;
 use crate::domain::outcome::Tally;
@@ -27,6 +28,8 @@ pub struct RunReport {
     pub absence: Absence,
     /// What stopped it, when something did.
     pub failure: Option<ConnectError>,
+    /// Brakes that ended it.
+    pub brakes: Vec<Held>,
     /// Runs that can be undone, and until when.
     pub windows: Vec<(RunId, NaiveDate)>,
     /// Where the space of deleted rows stays.
@@ -46,6 +49,7 @@ impl RunReport {
             left: 0,
             absence: Absence::default(),
             failure: None,
+            brakes: Vec::new(),
             windows: Vec::new(),
             space: Vec::new(),
         }
@@ -59,7 +63,7 @@ impl RunReport {
         self.space.extend(next.space.into_iter().filter(|one| !self.space.contains(one)).collect::<Vec<_>>());
         let waits = next.run.is_none() && next.how == RunEnd::Waiting;
         let (how, left) = if waits { (self.how, self.left) } else { (next.how, next.left) };
-        Self { how, left, failure: next.failure, ..self }
+        Self { how, left, failure: next.failure, brakes: next.brakes, ..self }
     }
 }
 
@@ -85,6 +89,8 @@ pub enum RunEnd {
     Observed,
     /// Somebody stopped it between two batches.
     Stopped,
+    /// A brake held it for longer than a run may wait.
+    Braked,
     /// The system refused, or what was erased was found again.
     Failed,
     /// It waits for an approval, is refused by its limits, or frozen.
@@ -100,6 +106,7 @@ impl RunEnd {
             Self::FirstBite => "first-bite",
             Self::Observed => "observed",
             Self::Stopped => "stopped",
+            Self::Braked => "braked",
             Self::Failed => "failed",
             Self::Waiting => "waiting",
         }

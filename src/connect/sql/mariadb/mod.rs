@@ -7,6 +7,7 @@ mod reads_back;
 mod rights;
 mod server;
 mod session;
+mod strain;
 mod text;
 mod traces;
 
@@ -24,7 +25,9 @@ use super::engine::{
 };
 use super::reads_back::ReadsBack;
 use super::tls;
-use crate::connect::{Advice, ConnectError, Finding, Keeps};
+use super::why::{Access, cell, reached_by_kind};
+use crate::connect::{Advice, ConnectError, Finding, Keeps, Reached, Strain};
+use crate::domain::brake::Reading;
 use crate::domain::id::{BatchId, SystemId};
 use crate::domain::policy::ServerAccess;
 use crate::domain::selection::TableName;
@@ -170,6 +173,41 @@ impl Engine for MariaEngine {
 
     async fn keeps(&self, session: &mut dyn Session, tables: &[Table]) -> Result<Keeps, SqlFault> {
         traces::keeps(session, tables, self.mariadb()).await
+    }
+
+    async fn strain(&self, session: &mut dyn Session, _tables: &[TableName]) -> Result<Strain, SqlFault> {
+        strain::strain(session, self.mariadb(), &self.account()).await
+    }
+
+    fn replica(&self, access: &ServerAccess) -> Result<Box<dyn Engine>, SqlFault> {
+        engine(access, &self.system).map_err(|error| SqlFault { kind: FaultKind::Refused, code: error.what })
+    }
+
+    async fn lag(&self, session: &mut dyn Session) -> Result<Reading, SqlFault> {
+        strain::lag(session, self.mariadb(), &self.account()).await
+    }
+
+    async fn explain(
+        &self,
+        session: &mut dyn Session,
+        statement: &Statement,
+    ) -> Result<(Vec<String>, Reached), SqlFault> {
+        // id, select_type, table, type, possible_keys, key, key_len, ref, rows, Extra; MySQL has partitions after the table.
+        let later = usize::from(!self.mariadb());
+        let explain = Statement { text: format!("EXPLAIN {}", statement.text), values: statement.values.clone() };
+        let rows = session.rows(&explain).await?;
+        let (mut lines, mut all) = (Vec::new(), Vec::new());
+        for row in &rows {
+            let at = |place: usize| cell(row, place).unwrap_or_else(|| "none".into());
+            let (table, kind, key) = (at(2), at(3 + later), at(5 + later));
+            let (count, extra) = (at(8 + 2 * later), at(9 + 3 * later));
+            lines.push(format!("table {table}: type {kind}, key {key}, rows {count}; {extra}"));
+            all.push((table, kind, cell(row, 5 + later)));
+        }
+        let access: Vec<Access<'_>> =
+            all.iter().map(|(table, kind, key)| Access { table, kind, key: key.as_deref() }).collect();
+        let reached = reached_by_kind(&access);
+        Ok((lines, reached))
     }
 
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {

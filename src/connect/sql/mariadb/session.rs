@@ -9,6 +9,7 @@ use mysql_async::{Conn, Opts, OptsBuilder, Params, SslOpts, Value};
 
 use super::faults;
 use super::text::translate;
+use crate::connect::STRAIN_LIMIT;
 use crate::connect::sql::actor::{Answer, CONNECT_LIMIT, Driver, How, STATEMENT_LIMIT, Words, idle_limit, lock_limit};
 use crate::connect::sql::engine::{FaultKind, Purpose, Row, SqlFault};
 use crate::connect::sql::tls::{Trust, system_roots};
@@ -94,15 +95,16 @@ fn set_up(mariadb: bool, purpose: Purpose) -> Vec<String> {
         ),
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into(),
     ];
+    let limit = if purpose == Purpose::Watch { STRAIN_LIMIT } else { STATEMENT_LIMIT };
     if mariadb {
-        all.push(format!("SET SESSION max_statement_time = {}", STATEMENT_LIMIT.as_secs()));
+        all.push(format!("SET SESSION max_statement_time = {}", limit.as_secs()));
         all.push(format!("SET SESSION idle_transaction_timeout = {}", idle_limit().as_secs()));
         // Else an IN list above 1000 becomes a join with a derived table, which is served and locked in another way.
         all.push("SET SESSION in_predicate_conversion_threshold = 0".into());
     } else {
-        all.push(format!("SET SESSION max_execution_time = {}", STATEMENT_LIMIT.as_millis()));
+        all.push(format!("SET SESSION max_execution_time = {}", limit.as_millis()));
     }
-    if purpose == Purpose::Read {
+    if purpose != Purpose::Write {
         all.push("SET SESSION TRANSACTION READ ONLY".into());
     }
     all

@@ -7,6 +7,7 @@ mod reads_back;
 mod rights;
 mod server;
 mod session;
+mod strain;
 mod traces;
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -22,7 +23,9 @@ use super::engine::{
 };
 use super::reads_back::ReadsBack;
 use super::tls;
-use crate::connect::{Advice, ConnectError, Finding, Keeps};
+use super::why::{cell, reached_by_nodes};
+use crate::connect::{Advice, ConnectError, Finding, Keeps, Reached, Strain};
+use crate::domain::brake::Reading;
 use crate::domain::id::{BatchId, SystemId};
 use crate::domain::policy::ServerAccess;
 use crate::domain::selection::TableName;
@@ -131,6 +134,29 @@ impl Engine for PostgresEngine {
 
     async fn keeps(&self, session: &mut dyn Session, tables: &[Table]) -> Result<Keeps, SqlFault> {
         traces::keeps(session, tables, &self.dialect).await
+    }
+
+    async fn strain(&self, session: &mut dyn Session, tables: &[TableName]) -> Result<Strain, SqlFault> {
+        strain::strain(session, tables, self.schema(), &self.access.user).await
+    }
+
+    fn replica(&self, access: &ServerAccess) -> Result<Box<dyn Engine>, SqlFault> {
+        engine(access, &self.system).map_err(|error| SqlFault { kind: FaultKind::Refused, code: error.what })
+    }
+
+    async fn lag(&self, session: &mut dyn Session) -> Result<Reading, SqlFault> {
+        strain::lag(session).await
+    }
+
+    async fn explain(
+        &self,
+        session: &mut dyn Session,
+        statement: &Statement,
+    ) -> Result<(Vec<String>, Reached), SqlFault> {
+        let explain = Statement { text: format!("EXPLAIN {}", statement.text), values: statement.values.clone() };
+        let lines: Vec<String> = session.rows(&explain).await?.iter().filter_map(|row| cell(row, 0)).collect();
+        let reached = reached_by_nodes(&lines);
+        Ok((lines, reached))
     }
 
     async fn rights(&self, session: &mut dyn Session, needs: &[Need]) -> Result<Vec<Finding>, SqlFault> {

@@ -12,6 +12,7 @@ use sqlx::{
 
 use super::dialect::quoted;
 use super::faults;
+use crate::connect::STRAIN_LIMIT;
 use crate::connect::sql::actor::{Answer, CONNECT_LIMIT, Driver, How, STATEMENT_LIMIT, Words, idle_limit, lock_limit};
 use crate::connect::sql::engine::{FaultKind, Purpose, Row, SqlFault};
 use crate::connect::sql::tls::Trust;
@@ -81,6 +82,7 @@ pub(super) async fn connect(
 }
 
 fn set_up(schema: &str, newer: bool, purpose: Purpose) -> String {
+    let limit = if purpose == Purpose::Watch { STRAIN_LIMIT } else { STATEMENT_LIMIT };
     let mut settings = vec![
         ("search_path", format!("{}, public", quoted(schema))),
         ("datestyle", "ISO, YMD".into()),
@@ -95,7 +97,7 @@ fn set_up(schema: &str, newer: bool, purpose: Purpose) -> String {
         ("row_security", "off".into()),
         ("client_min_messages", "error".into()),
         ("default_transaction_isolation", "'read committed'".into()),
-        ("statement_timeout", STATEMENT_LIMIT.as_millis().to_string()),
+        ("statement_timeout", limit.as_millis().to_string()),
         ("lock_timeout", lock_limit().as_millis().to_string()),
         ("idle_in_transaction_session_timeout", idle_limit().as_millis().to_string()),
     ];
@@ -103,7 +105,7 @@ fn set_up(schema: &str, newer: bool, purpose: Purpose) -> String {
         // The connection that holds a run's claim is idle for as long as the run takes.
         settings.push(("idle_session_timeout", "0".into()));
     }
-    if purpose == Purpose::Read {
+    if purpose != Purpose::Write {
         settings.push(("default_transaction_read_only", "on".into()));
     }
     settings.iter().map(|(name, value)| format!("SET {name} = {value}")).collect::<Vec<_>>().join("; ")
