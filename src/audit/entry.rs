@@ -7,13 +7,18 @@
 
 mod body;
 mod group;
+mod plain;
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::body::{Body, By, Method, Window};
 pub use self::group::Group;
+pub use self::plain::{Plain, moment, plain};
 use crate::domain::digest::{Digest, MacKey, push_hex};
+use crate::domain::id::{PartId, RuleId};
 
 /// The version of the entry format that this program writes.
 pub const FORMAT: u32 = 1;
@@ -126,6 +131,35 @@ impl Entry {
 
     /// Reads a line, without its newline. The bytes must be canonical.
     pub fn read(line: &str) -> Result<Self, BadEntry> {
+        match plain(line.as_bytes()).and_then(|line| Self::of_plain(&line)) {
+            Some(entry) => Ok(entry),
+            None => Self::read_any(line),
+        }
+    }
+
+    fn of_plain(line: &Plain<'_>) -> Option<Self> {
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(String::from);
+        let children = match line.children {
+            [] => BTreeMap::new(),
+            children => serde_json::from_slice(children).ok()?,
+        };
+        let body = Body::Outcome {
+            batch: text(line.batch)?.try_into().ok()?,
+            rule: RuleId::new(text(line.rule)?).ok()?,
+            part: PartId::new(text(line.part)?).ok()?,
+            record: line.record,
+            result: line.result,
+            children,
+            pending: None,
+            recovered: line.recovered,
+            until: line.until,
+        };
+        let (index, time) = (line.index, moment(line.time)?);
+        Some(Self { index, time, segment: text(line.segment)?, key: text(line.key)?, body })
+    }
+
+    /// Reads a line of any kind.
+    fn read_any(line: &str) -> Result<Self, BadEntry> {
         let value: serde_json::Value = serde_json::from_str(line).map_err(|_| BadEntry::Shape)?;
         if serde_json::to_string(&value).ok().as_deref() != Some(line) {
             return Err(BadEntry::NotCanonical);
@@ -154,7 +188,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::{BatchId, PartId, RuleId, RunId};
+    use crate::domain::id::{BatchId, RunId};
     use crate::domain::outcome::{Outcome, Restored};
 
     fn entry(body: Body) -> Entry {

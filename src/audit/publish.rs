@@ -17,16 +17,17 @@ use super::outside;
 use super::regular;
 use super::tile::{self, Kind, Tile, WIDTH};
 use super::tree::{self, Frontier, leaf_hash};
+use crate::codes;
 use crate::crash_point;
 use crate::domain::digest::Digest;
-use crate::{codes, durable};
+use crate::durable::{self, Many};
 
 /// The published head, below the log's folder.
 pub const CHECKPOINT: &str = "checkpoint";
 /// In the side folder while a publication runs: the size from which it may leave partial tiles.
 const MARK: &str = "publishing-from";
-/// Tiles written between two waits for the disk.
-const GROUP: usize = 64;
+/// Tiles written between two waits for the disk; each is an open file.
+const GROUP: usize = 128;
 
 impl Log {
     /// Publishes the newest sealed head, here and at each outside target. An outside head that is larger, or that is
@@ -118,21 +119,21 @@ impl Log {
         durable::folder(&scratch, true).map_err(LogFault::io("make the folder", &scratch))?;
         let folder = &self.paths.folder;
         if from > 0
-            && let Some(builder) = Builder::resume(folder, from)
-            && let Some(builder) = builder.fill(folder, &scratch, head)?
+            && let Some(builder) = Builder::resume(folder, &scratch, from)
+            && let Some(builder) = builder.fill(head)?
         {
-            builder.finish(folder, &scratch)?;
+            builder.finish()?;
             if stored_root(folder, head.checkpoint.size) == Some(head.checkpoint.root) {
                 return Ok(());
             }
         }
-        let builder = Builder::default().fill(folder, &scratch, head)?;
-        let Some(builder) = builder.filter(|builder| builder.frontier.root() == head.checkpoint.root) else {
+        let builder = Builder::new(folder, &scratch).fill(head)?;
+        let Some(builder) = builder.filter(|builder| builder.root() == head.checkpoint.root) else {
             let text =
                 "the journal does not give the root that the newest head signed: `bewaard log verify` says where";
             return Err(LogFault::broken(codes::LOG_ALTERED, &folder.join(journal::FOLDER), text));
         };
-        builder.finish(folder, &scratch)
+        builder.finish()
     }
 }
 
@@ -143,8 +144,8 @@ pub fn checkpoint(folder: &Path) -> io::Result<String> {
 
 /// Publishes the first head of a log that is being made in `folder`: there is never a log without a checkpoint.
 pub(super) fn first(folder: &Path, scratch: &Path, head: &Head) -> Result<(), LogFault> {
-    if let Some(builder) = Builder::default().fill(folder, scratch, head)? {
-        builder.finish(folder, scratch)?;
+    if let Some(builder) = Builder::new(folder, scratch).fill(head)? {
+        builder.finish()?;
     }
     let path = folder.join(CHECKPOINT);
     durable::replace(&path, head.note.encode().as_bytes(), durable::PUBLIC, scratch)
@@ -180,19 +181,24 @@ fn stored_root(folder: &Path, size: u64) -> Option<Digest> {
 }
 
 /// Builds tiles, level by level, from entries in order.
-#[derive(Debug, Default)]
-struct Builder {
+#[derive(Debug)]
+struct Builder<'a> {
+    folder: &'a Path,
     size: u64,
-    frontier: Frontier,
     bundle: Vec<u8>,
     levels: Vec<Vec<Digest>>,
-    ready: Vec<(PathBuf, Vec<u8>)>,
+    files: Many,
 }
 
-impl Builder {
+impl<'a> Builder<'a> {
+    fn new(folder: &'a Path, scratch: &Path) -> Self {
+        let files = Many::new(scratch, durable::PUBLIC);
+        Self { folder, size: 0, bundle: Vec::new(), levels: Vec::new(), files }
+    }
+
     /// Goes on from the partial tiles of a published size.
-    fn resume(folder: &Path, size: u64) -> Option<Self> {
-        let mut builder = Self { size, ..Self::default() };
+    fn resume(folder: &'a Path, scratch: &Path, size: u64) -> Option<Self> {
+        let mut builder = Self { size, ..Self::new(folder, scratch) };
         if let Some(tile) = Tile::of_tree(Kind::Entries, size / WIDTH, size) {
             builder.bundle = regular::bytes(&folder.join(tile.path())).ok()?;
         }
@@ -204,31 +210,26 @@ impl Builder {
                 None => Vec::new(),
             });
         }
-        let mut bundle = Vec::new();
-        tile::entries(&builder.bundle)?.iter().for_each(|entry| bundle.push(leaf_hash(entry)));
+        let bundle: Vec<_> = tile::entries(&builder.bundle)?.iter().map(|entry| leaf_hash(entry)).collect();
         (builder.levels.first() == Some(&bundle)).then_some(builder)
     }
 
     /// Reads the journal up to the head, writing tiles as they fill. `None` if the journal ends before.
-    fn fill(mut self, folder: &Path, scratch: &Path, head: &Head) -> Result<Option<Self>, LogFault> {
-        let path = folder.join(journal::FOLDER);
-        let reader = Reader::from(folder, self.size).map_err(LogFault::io("read", &path))?;
+    fn fill(mut self, head: &Head) -> Result<Option<Self>, LogFault> {
+        let path = self.folder.join(journal::FOLDER);
+        let reader = Reader::from(self.folder, self.size).map_err(LogFault::io("read", &path))?;
         let Some(mut reader) = reader else { return Ok(None) };
         while self.size < head.checkpoint.size {
             let Some(piece) = reader.read().map_err(LogFault::io("read", &path))? else { return Ok(None) };
             if !tile::push_entry(&mut self.bundle, piece.bytes) {
                 return Ok(None);
             }
-            self.push(leaf_hash(piece.bytes));
-            if self.ready.len() >= GROUP {
-                self.write(folder, scratch)?;
-            }
+            self.push(leaf_hash(piece.bytes))?;
         }
         Ok(Some(self))
     }
 
-    fn push(&mut self, leaf: Digest) {
-        self.frontier.push(leaf);
+    fn push(&mut self, leaf: Digest) -> Result<(), LogFault> {
         self.size += 1;
         let mut node = leaf;
         for level in 0..tile::LEVELS {
@@ -238,51 +239,69 @@ impl Builder {
             let hashes = &mut self.levels[usize::from(level)];
             hashes.push(node);
             if (hashes.len() as u64) < WIDTH {
-                return;
+                return Ok(());
             }
             let place = (self.size >> (8 * u32::from(level))) / WIDTH - 1;
             node = tile::root(hashes);
             let bytes = tile::bytes(hashes);
             hashes.clear();
-            self.ready.push((PathBuf::from(Tile { kind: Kind::Hashes(level), place, width: WIDTH }.path()), bytes));
+            self.write(&Tile { kind: Kind::Hashes(level), place, width: WIDTH }, &bytes)?;
             if level == 0 {
                 let bundle = std::mem::take(&mut self.bundle);
-                self.ready.push((PathBuf::from(Tile { kind: Kind::Entries, place, width: WIDTH }.path()), bundle));
+                self.write(&Tile { kind: Kind::Entries, place, width: WIDTH }, &bundle)?;
+                self.bundle = bundle;
+                self.bundle.clear();
             }
         }
+        Ok(())
     }
 
-    /// Writes what is left as partial tiles.
-    fn finish(mut self, folder: &Path, scratch: &Path) -> Result<(), LogFault> {
+    /// The root over all entries so far.
+    fn root(&self) -> Digest {
+        let mut nodes = Vec::new();
+        for mut hashes in self.levels.iter().rev().map(Vec::as_slice) {
+            while let Some(log) = hashes.len().checked_ilog2() {
+                let (tree, rest) = hashes.split_at(1 << log);
+                nodes.push(tile::root(tree));
+                hashes = rest;
+            }
+        }
+        Frontier::from_nodes(self.size, nodes).unwrap_or_default().root()
+    }
+
+    /// Writes what is left as partial tiles. All of it is on the disk when this returns.
+    fn finish(mut self) -> Result<(), LogFault> {
         let size = self.size;
         if let Some(tile) = Tile::of_tree(Kind::Entries, size / WIDTH, size) {
-            self.ready.push((PathBuf::from(tile.path()), std::mem::take(&mut self.bundle)));
+            let bundle = std::mem::take(&mut self.bundle);
+            self.write(&tile, &bundle)?;
         }
         for (level, hashes) in (0..).zip(std::mem::take(&mut self.levels)) {
             let reached = size >> (8 * u32::from(level));
             if let Some(tile) = Tile::of_tree(Kind::Hashes(level), reached / WIDTH, size) {
-                self.ready.push((PathBuf::from(tile.path()), tile::bytes(&hashes)));
+                self.write(&tile, &tile::bytes(&hashes))?;
             }
-        }
-        self.write(folder, scratch)
-    }
-
-    fn write(&mut self, folder: &Path, scratch: &Path) -> Result<(), LogFault> {
-        let mut files = Vec::with_capacity(self.ready.len());
-        for (path, bytes) in self.ready.drain(..) {
-            let path = folder.join(path);
-            if regular::bytes(&path).is_ok_and(|there| there == bytes) {
-                continue;
-            }
-            if let Some(parent) = path.parent() {
-                durable::folder(parent, true).map_err(LogFault::io("make the folder", parent))?;
-            }
-            files.push((path, bytes));
         }
         crash_point!("publish-tiles");
-        let written = durable::replace_many(&files, durable::PUBLIC, scratch);
+        let written = self.files.finish();
         crash_point!("publish-tiles-done");
-        written.map_err(LogFault::io("write tiles in", &folder.join(tile::FOLDER)))
+        written.map_err(LogFault::io("write tiles in", &self.folder.join(tile::FOLDER)))
+    }
+
+    fn write(&mut self, tile: &Tile, bytes: &[u8]) -> Result<(), LogFault> {
+        let path = self.folder.join(tile.path());
+        if regular::bytes(&path).is_ok_and(|there| there == bytes) {
+            // Who wrote it may have been killed before its name was on the disk.
+            self.files.is_there(&path);
+            return Ok(());
+        }
+        let mut written = self.files.write(path, bytes);
+        if written.is_ok() && self.files.waiting() >= GROUP {
+            crash_point!("publish-tiles");
+            written = self.files.place();
+            crash_point!("publish-tiles-done");
+        }
+        written.map_err(LogFault::io("write tiles in", &self.folder.join(tile::FOLDER)))
     }
 }
 

@@ -28,8 +28,10 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 
 /// The bytes of a tile or a checkpoint. One that is longer than any of them is cut there, and so is not what it should be.
 pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(path)?.take(TILE + 1).read_to_end(&mut bytes)?;
+    let file = open(path)?;
+    let length = file.metadata()?.len().min(TILE);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
+    file.take(TILE + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -124,10 +124,12 @@ pub fn bytes(hashes: &[Digest]) -> Vec<u8> {
 pub fn root(hashes: &[Digest]) -> Digest {
     let mut level = hashes.to_vec();
     while level.len() > 1 {
-        level = level
-            .chunks(2)
-            .map(|pair| if let [left, right] = pair { node_hash(left, right) } else { pair[0] })
-            .collect();
+        let wide = level.len().div_ceil(2);
+        for at in 0..wide {
+            let pair = (level[2 * at], level.get(2 * at + 1));
+            level[at] = pair.1.map_or(pair.0, |right| node_hash(&pair.0, right));
+        }
+        level.truncate(wide);
     }
     level.first().copied().unwrap_or_else(super::tree::empty_root)
 }

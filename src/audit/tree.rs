@@ -14,23 +14,20 @@ pub fn empty_root() -> Digest {
 
 /// The hash of an entry.
 pub fn leaf_hash(entry: &[u8]) -> Digest {
-    hash(0x00, &[entry])
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(&[0x00]);
+    context.update(entry);
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    Digest(out)
 }
 
 /// The hash of two subtrees.
 pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
-    hash(0x01, &[&left.0, &right.0])
-}
-
-fn hash(prefix: u8, parts: &[&[u8]]) -> Digest {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(&[prefix]);
-    for part in parts {
-        context.update(part);
-    }
-    let mut out = [0; 32];
-    out.copy_from_slice(context.finish().as_ref());
-    Digest(out)
+    let mut bytes = [0x01; 65];
+    bytes[1..33].copy_from_slice(&left.0);
+    bytes[33..].copy_from_slice(&right.0);
+    Digest::of(&bytes)
 }
 
 /// What it takes to grow a tree and to know its root: the roots of its complete subtrees, the largest first.
@@ -58,13 +55,22 @@ impl Frontier {
 
     /// Adds a leaf.
     pub fn push(&mut self, leaf: Digest) {
+        self.grow(leaf, |_, _| {});
+    }
+
+    /// Adds a leaf, and tells of each subtree that is complete with it: its level, from 0 for the leaf, and its root.
+    pub fn grow(&mut self, leaf: Digest, mut complete: impl FnMut(usize, &Digest)) {
         let mut node = leaf;
         let mut size = self.size;
+        let mut level = 0;
+        complete(level, &node);
         while size & 1 == 1 {
             if let Some(left) = self.nodes.pop() {
                 node = node_hash(&left, &node);
             }
             size >>= 1;
+            level += 1;
+            complete(level, &node);
         }
         self.nodes.push(node);
         self.size += 1;

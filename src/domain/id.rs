@@ -12,12 +12,23 @@ pub const LONGEST_LOG_NAME: usize = 200;
 #[error("a name has 1 to 64 characters: lower-case letters, digits and single hyphens inside")]
 pub struct BadName;
 
-fn check_name(name: &str) -> Result<(), BadName> {
-    let fits = (1..=64).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !name.starts_with('-')
-        && !name.ends_with('-');
-    if fits { Ok(()) } else { Err(BadName) }
+/// Whether a text is a name, as each of a rule, a part, a system is.
+pub fn is_name(name: &[u8]) -> bool {
+    (1..=64).contains(&name.len())
+        && name.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+        && !name.starts_with(b"-")
+        && !name.ends_with(b"-")
+}
+
+/// Whether a text is the id of a batch.
+pub fn is_batch(text: &[u8]) -> bool {
+    is_random(text, "batch-")
+}
+
+/// Whether a text is this and 16 hexadecimal digits.
+fn is_random(text: &[u8], prefix: &str) -> bool {
+    let digit = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    text.strip_prefix(prefix.as_bytes()).is_some_and(|digits| digits.len() == 16 && digits.iter().all(digit))
 }
 
 macro_rules! name_type {
@@ -31,8 +42,7 @@ macro_rules! name_type {
             /// Checks and keeps a name.
             pub fn new(name: impl Into<String>) -> Result<Self, BadName> {
                 let name = name.into();
-                check_name(&name)?;
-                Ok(Self(name))
+                if is_name(name.as_bytes()) { Ok(Self(name)) } else { Err(BadName) }
             }
             /// The name as text.
             pub fn as_str(&self) -> &str {
@@ -111,9 +121,7 @@ macro_rules! random_id {
         impl TryFrom<String> for $name {
             type Error = BadName;
             fn try_from(text: String) -> Result<Self, BadName> {
-                let digits = text.strip_prefix($prefix).ok_or(BadName)?;
-                let fits = digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-                if fits { Ok(Self(text)) } else { Err(BadName) }
+                if is_random(text.as_bytes(), $prefix) { Ok(Self(text)) } else { Err(BadName) }
             }
         }
         impl From<$name> for String {

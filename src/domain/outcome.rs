@@ -66,6 +66,11 @@ impl Outcome {
             Self::GoneUnexplained => "gone-unexplained",
         }
     }
+
+    /// The outcome that this is the word for.
+    pub fn of_word(word: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.word().as_bytes() == word)
+    }
 }
 
 /// One receipt: the outcome of one (record, part) of a batch.

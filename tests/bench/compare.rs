@@ -19,6 +19,7 @@ mod bench;
 #[allow(dead_code, reason = "each test program uses its own part")]
 mod support;
 
+mod audit;
 mod data;
 mod machine;
 mod ours;

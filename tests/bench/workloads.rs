@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::audit;
 use crate::bench::Bench;
 use crate::data::{self, DATABASE, Engine, Filled};
 use crate::ours::{self, Ran};
@@ -19,6 +20,7 @@ pub(crate) fn all(rows: u64) -> Vec<Workload> {
         postgres_contacts(rows),
         postgres_customers(rows / 5),
         sqlite_contacts(rows),
+        audit::verify(rows),
     ]
 }
 

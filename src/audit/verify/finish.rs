@@ -29,6 +29,9 @@ impl Pass<'_> {
             self.told
                 .push("an older form: heads are not sealed to one another, so one removed between is not seen".into());
         }
+        if self.outcomes > 0 {
+            *self.counts.entry("outcome".into()).or_default() += self.outcomes;
+        }
         self.finish_tiles(lines);
         self.finish_published(sealed);
         self.finish_keys();

@@ -1,128 +1,78 @@
 //! One line: is it a canonical entry, and what does the verification need of it?
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
-use chrono::{DateTime, NaiveDate, Utc};
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, Utc};
 
-use crate::audit::entry::{BadEntry, Body, Entry, FORMAT};
+use crate::audit::entry::{BadEntry, Body, Entry, moment, plain};
 use crate::domain::digest::Digest;
-use crate::domain::id::{BatchId, PartId, RuleId};
 use crate::domain::outcome::Outcome;
 
 /// What a line says, as far as the verification asks.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct Line<'a> {
     pub(super) index: u64,
-    pub(super) segment: String,
+    pub(super) segment: Cow<'a, str>,
     pub(super) time: DateTime<Utc>,
-    pub(super) say: Say,
+    pub(super) say: Say<'a>,
 }
 
 #[derive(Debug)]
-pub(super) enum Say {
+pub(super) enum Say<'a> {
     /// By far the most lines are outcomes.
-    Outcome { batch: String, part: String, record: Digest, result: Outcome },
+    Outcome { batch: &'a str, part: &'a str, record: Digest, result: Outcome },
     /// Everything else.
     Body(Box<Body>),
 }
 
-/// The fields of an outcome in canonical order. Written again, it must give the same bytes.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OutcomeLine<'a> {
-    batch: &'a str,
-    #[serde(borrow, default, skip_serializing_if = "BTreeMap::is_empty")]
-    children: BTreeMap<&'a str, u64>,
+/// A plain outcome, without what it has from the line before.
+#[derive(Debug)]
+pub(super) struct Brief {
     index: u64,
-    key: &'a str,
-    kind: &'a str,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    mac: Option<&'a str>,
-    part: &'a str,
-    record: &'a str,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    recovered: bool,
+    record: Digest,
     result: Outcome,
-    rule: &'a str,
-    segment: &'a str,
-    time: &'a str,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    until: Option<&'a str>,
-    v: u32,
+    /// Its place among what neighbours share.
+    shared: usize,
 }
 
-/// Reads lines, quickly where they are plain outcomes.
-#[derive(Debug, Default)]
-pub(super) struct LineReader {
-    buffer: Vec<u8>,
-    time: Option<(String, DateTime<Utc>)>,
+/// What plain outcomes that stand together share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    batch: String,
+    part: String,
+    segment: String,
+    written: String,
+    time: DateTime<Utc>,
 }
 
-impl LineReader {
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Line, BadEntry> {
-        if let Some(line) = self.outcome(bytes) {
-            return Ok(line);
-        }
-        let text = std::str::from_utf8(bytes).map_err(|_| BadEntry::Shape)?;
-        let Entry { index, segment, time, body, .. } = Entry::read(text)?;
-        let say = match body {
-            Body::Outcome { batch, part, record, result, .. } => {
-                Say::Outcome { batch: batch.into(), part: part.into(), record, result }
-            }
-            body => Say::Body(Box::new(body)),
+impl Brief {
+    /// Reads an outcome whose every byte is as we would write it; anything else goes the long way.
+    pub(super) fn of(line: &[u8], shared: &mut Vec<Shared>) -> Option<Self> {
+        let line = plain(line)?;
+        let is_same = |last: &Shared| {
+            let last = [&last.batch, &last.part, &last.segment, &last.written].map(String::as_bytes);
+            last == [line.batch, line.part, line.segment, line.time]
         };
-        Ok(Line { index, segment, time, say })
+        if !shared.last().is_some_and(is_same) {
+            let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(String::from);
+            let (batch, part, segment) = (text(line.batch)?, text(line.part)?, text(line.segment)?);
+            let (written, time) = (text(line.time)?, moment(line.time)?);
+            shared.push(Shared { batch, part, segment, written, time });
+        }
+        Some(Self { index: line.index, record: line.record, result: line.result, shared: shared.len() - 1 })
     }
 
-    /// An outcome whose every byte is as we would write it; anything else goes the long way.
-    fn outcome(&mut self, bytes: &[u8]) -> Option<Line> {
-        let line: OutcomeLine<'_> = serde_json::from_slice(bytes).ok()?;
-        self.buffer.clear();
-        serde_json::to_writer(&mut self.buffer, &line).ok()?;
-        if self.buffer != bytes || line.kind != "outcome" || line.v != FORMAT {
-            return None;
-        }
-        let time = match &self.time {
-            Some((text, time)) if text == line.time => *time,
-            _ => {
-                let time = line.time.strip_suffix('Z').and(DateTime::parse_from_rfc3339(line.time).ok())?.to_utc();
-                self.time = Some((line.time.into(), time));
-                time
-            }
-        };
-        if line.until.is_some_and(|day| NaiveDate::parse_from_str(day, "%Y-%m-%d").is_err()) {
-            return None;
-        }
-        BatchId::try_from(line.batch.to_string()).ok()?;
-        RuleId::new(line.rule).ok()?;
-        PartId::new(line.part).ok()?;
-        let record = Digest::try_from(line.record.to_string()).ok()?;
-        let say = Say::Outcome { batch: line.batch.into(), part: line.part.into(), record, result: line.result };
-        Some(Line { index: line.index, segment: line.segment.into(), time, say })
+    /// With what it shares, the line.
+    pub(super) fn line<'a>(&self, shared: &'a [Shared]) -> Option<Line<'a>> {
+        let Shared { batch, part, segment, time, .. } = shared.get(self.shared)?;
+        let say = Say::Outcome { batch, part, record: self.record, result: self.result };
+        Some(Line { index: self.index, segment: Cow::Borrowed(segment), time: *time, say })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outcomes_of_today_take_the_fast_way_and_altered_ones_do_not() {
-        let plain = "{\"batch\":\"batch-0101010101010101\",\"children\":{\"orders\":3},\"index\":6,\"key\":\"log-1\",\
-                     \"kind\":\"outcome\",\"mac\":\"AAAA\",\"part\":\"record\",\"record\":\"RECORD\",\"result\":\"erased\",\
-                     \"rule\":\"old\",\"segment\":\"2026-Q4\",\"time\":\"2026-11-27T10:00:00Z\",\"until\":\"2026-12-04\",\"v\":1}"
-            .replace("RECORD", &Digest([7; 32]).to_string());
-        let fast = |line: &str| LineReader::default().outcome(line.as_bytes()).is_some();
-        assert!(fast(&plain));
-        assert!(fast(&plain.replace("\"until\":\"2026-12-04\",", "")));
-        assert!(fast(&plain.replace("\"mac\":\"AAAA\",", "")));
-        for altered in [
-            plain.replace("2026-12-04", "2026-13-04"),
-            plain.replace(",\"v\"", ", \"v\""),
-            plain.replace("erased", "gone"),
-        ] {
-            assert!(!fast(&altered), "{altered}");
-        }
-    }
+/// Reads a line of any kind.
+pub(super) fn read(bytes: &[u8]) -> Result<Line<'static>, BadEntry> {
+    let text = std::str::from_utf8(bytes).map_err(|_| BadEntry::Shape)?;
+    let Entry { index, segment, time, body, .. } = Entry::read(text)?;
+    Ok(Line { index, segment: segment.into(), time, say: Say::Body(Box::new(body)) })
 }

@@ -4,6 +4,7 @@
 //! read and worked out again here, in one pass and in flat memory.
 
 mod batches;
+mod blocks;
 mod finish;
 mod heads;
 mod lines;

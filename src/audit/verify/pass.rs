@@ -1,22 +1,23 @@
 //! The one pass over the journal: every entry, every head at its size, every tile as it fills.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::batches::Batches;
+use super::blocks::{self, Block, Seen};
 use super::heads::{self, HeadLine, HeadLines, KeyChain, SignedLine};
-use super::lines::{LineReader, Say};
+use super::lines::{self, Say};
 use super::tiles::Tiles;
 use super::walk;
 use super::{Faults, Options, Report};
 use crate::audit::entry::Body;
 use crate::audit::note::{BadNote, Checkpoint, Note, VerifierKey};
 use crate::audit::regular;
-use crate::audit::tile::MAX_ENTRY;
-use crate::audit::tree::{Frontier, leaf_hash};
+use crate::audit::tile::LEVELS;
+use crate::audit::tree::Frontier;
 use crate::codes;
 use crate::domain::outcome::Outcome;
 
@@ -61,10 +62,11 @@ pub(super) struct Pass<'a> {
     pub(super) tiles: Tiles,
     pub(super) drift: i128,
     pub(super) counts: BTreeMap<String, u64>,
+    /// Entries of the kind `outcome`.
+    pub(super) outcomes: u64,
     pub(super) batches: Batches,
     pub(super) latest: Option<(u64, DateTime<Utc>)>,
     pub(super) backwards: u64,
-    pub(super) reader: LineReader,
 }
 
 impl<'a> Pass<'a> {
@@ -110,10 +112,10 @@ impl<'a> Pass<'a> {
             tiles,
             drift: 0,
             counts: BTreeMap::new(),
+            outcomes: 0,
             batches: Batches::default(),
             latest: None,
             backwards: 0,
-            reader: LineReader::default(),
         };
         pass.read_outside();
         pass.next_head();
@@ -124,12 +126,34 @@ impl<'a> Pass<'a> {
     pub(super) fn run(mut self) -> Report {
         let segments = walk::look(self.folder, &mut self.faults);
         self.compare_outside();
-        for (at, name) in segments.iter().enumerate() {
-            let file = format!("{}/{name}.jsonl", walk::JOURNAL);
-            if let Err(error) = self.segment(&file, name, at + 1 == segments.len()) {
-                self.faults.add(codes::LOG_UNREADABLE, file, format!("can't be read: {}", error.kind()));
+        let files: Vec<String> = segments.iter().map(|name| format!("{}/{name}.jsonl", walk::JOURNAL)).collect();
+        std::thread::scope(|scope| {
+            let (to, from) = std::sync::mpsc::sync_channel(blocks::AHEAD);
+            let (folder, of) = (self.folder, &files);
+            scope.spawn(move || blocks::send(folder, of, &to));
+            let mut empty = true;
+            for (number, block) in from {
+                let (Some(file), Some(name)) = (files.get(number), segments.get(number)) else { break };
+                match block {
+                    Ok(Some(block)) => {
+                        empty = false;
+                        if !self.block(file, name, number + 1 == files.len(), &block) {
+                            break;
+                        }
+                    }
+                    Ok(None) => {
+                        if std::mem::replace(&mut empty, true) {
+                            let text = "is empty: no writer leaves an empty file in the journal";
+                            self.faults.add(codes::FOREIGN_FILE, file, text);
+                        }
+                    }
+                    Err(error) => {
+                        empty = true;
+                        self.faults.add(codes::LOG_UNREADABLE, file, format!("can't be read: {}", error.kind()));
+                    }
+                }
             }
-        }
+        });
         self.finish()
     }
 
@@ -173,37 +197,24 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn segment(&mut self, file: &str, name: &str, last: bool) -> io::Result<()> {
-        let mut input = BufReader::with_capacity(256 * 1024, regular::open(&self.folder.join(file))?);
-        let mut line = Vec::new();
-        let most = MAX_ENTRY as u64 + 1;
-        if input.fill_buf()?.is_empty() {
-            self.faults.add(codes::FOREIGN_FILE, file, "is empty: no writer leaves an empty file in the journal");
-        }
-        loop {
-            line.clear();
-            let read = input.by_ref().take(most).read_until(b'\n', &mut line)?;
-            if read == 0 {
-                return Ok(());
-            }
-            let whole = line.last() == Some(&b'\n');
-            if whole {
-                line.pop();
-            }
-            if self.next.is_none() && last && (!whole || line.contains(&0)) {
+    /// False where the last line of all is torn.
+    fn block(&mut self, file: &str, name: &str, last: bool, block: &Block) -> bool {
+        for seen in block.lines() {
+            if self.next.is_none() && last && (!seen.whole || seen.bytes.contains(&0)) {
                 self.told.push(format!(
                     "the last line of {file} is torn: a crash or a power cut ended it, or it is being written"
                 ));
-                return Ok(());
+                return false;
             }
-            self.line(file, name, &line, whole);
+            self.line(file, name, seen);
         }
+        true
     }
 
-    fn line(&mut self, file: &str, segment: &str, bytes: &[u8], whole: bool) {
+    fn line(&mut self, file: &str, segment: &str, seen: Seen<'_>) {
         let position = self.frontier.size();
-        let leaf = leaf_hash(bytes);
-        match self.reader.read(bytes) {
+        let Seen { bytes, whole, leaf, line } = seen;
+        match line.map_or_else(|| lines::read(bytes), Ok) {
             Ok(line) if whole => {
                 let drift = i128::from(line.index) - i128::from(position);
                 if drift != self.drift {
@@ -221,8 +232,15 @@ impl<'a> Pass<'a> {
             Ok(_) => self.faults.add(codes::ENTRY_DAMAGED, file, format!("the line of entry {position} has no end")),
             Err(bad) => self.faults.add(codes::ENTRY_DAMAGED, file, format!("at entry {position}: {bad}")),
         }
-        self.frontier.push(leaf);
-        self.tiles.push(leaf, bytes, &mut self.faults);
+        let mut tops = [None; LEVELS as usize];
+        self.frontier.grow(leaf, |level, node| {
+            if level % 8 == 0
+                && let Some(top) = tops.get_mut(level / 8)
+            {
+                *top = Some(*node);
+            }
+        });
+        self.tiles.push(&tops, bytes, &mut self.faults);
         self.reach();
     }
 
@@ -243,17 +261,22 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn say(&mut self, file: &str, index: u64, say: Say) {
-        let kind = if let Say::Body(body) = &say { body.kind() } else { "outcome".into() };
-        *self.counts.entry(kind).or_default() += 1;
+    fn say(&mut self, file: &str, index: u64, say: Say<'_>) {
+        match &say {
+            Say::Outcome { .. } => self.outcomes += 1,
+            Say::Body(body) => *self.counts.entry(body.kind()).or_default() += 1,
+        }
         let fits = match say {
-            Say::Outcome { batch, part, record, result } => self.batches.outcome(index, &batch, (record, part), result),
+            Say::Outcome { batch, part, record, result } => self.batches.outcome(index, batch, (record, part), result),
             Say::Body(body) => match *body {
+                Body::Outcome { batch, part, record, result, .. } => {
+                    self.batches.outcome(index, batch.as_str(), (record, part.as_str()), result)
+                }
                 Body::BatchIntended { batch, count, .. } => self.batches.intend(batch.as_str(), index, count),
                 Body::UndoIntended { undo, count, .. } => self.batches.intend(undo.as_str(), index, count),
                 // As final as an outcome, whatever the word for it is.
                 Body::Restored { undo, part, record, .. } => {
-                    self.batches.outcome(index, undo.as_str(), (record, part.to_string()), Outcome::Unknown)
+                    self.batches.outcome(index, undo.as_str(), (record, part.as_str()), Outcome::Unknown)
                 }
                 Body::Settled { batch, count, .. } => self.batches.settle(index, batch.as_str(), count),
                 body => {

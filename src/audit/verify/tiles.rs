@@ -17,7 +17,6 @@ struct Row {
     place: u64,
     width: u64,
     bytes: Vec<u8>,
-    hashes: Vec<Digest>,
     /// Widths of the partial tiles on the disk at this place.
     partials: Option<Vec<u64>>,
 }
@@ -42,27 +41,18 @@ impl Tiles {
         Self { folder: folder.into(), published, levels, bundle, missing: Vec::new(), spare: 0 }
     }
 
-    pub(super) fn push(&mut self, leaf: Digest, entry: &[u8], faults: &mut Faults) {
+    /// An entry, and the roots that are complete with it: of itself, of the 256 that it ends, of the 65,536.
+    pub(super) fn push(&mut self, tops: &[Option<Digest>], entry: &[u8], faults: &mut Faults) {
         let mut bundle = std::mem::take(&mut self.bundle);
         // An entry too long for a bundle is a fault of its line.
         tile::push_entry(&mut bundle.bytes, entry);
         self.grow(Kind::Entries, &mut bundle, faults);
         self.bundle = bundle;
-        let mut node = leaf;
-        for level in 0..LEVELS {
+        for (level, node) in (0..LEVELS).zip(tops.iter().map_while(|top| *top)) {
             let mut row = std::mem::take(&mut self.levels[usize::from(level)]);
-            row.hashes.push(node);
             row.bytes.extend_from_slice(&node.0);
-            let full = row.hashes.len() as u64 == WIDTH;
-            if full {
-                node = tile::root(&row.hashes);
-                row.hashes.clear();
-            }
             self.grow(Kind::Hashes(level), &mut row, faults);
             self.levels[usize::from(level)] = row;
-            if !full {
-                return;
-            }
         }
     }
 
@@ -76,7 +66,8 @@ impl Tiles {
             self.compare(&tile, &row.bytes, needed, faults);
         }
         if row.width == WIDTH {
-            *row = Row { place: row.place + 1, ..Row::default() };
+            row.bytes.clear();
+            *row = Row { place: row.place + 1, bytes: std::mem::take(&mut row.bytes), ..Row::default() };
         }
     }
 

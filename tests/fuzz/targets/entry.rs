@@ -20,6 +20,8 @@ fn is_read_once(line: &str) {
     assert!(!is_marked_by(line, &ours), "a line that we did not write bears our mark");
     let Ok(entry) = Entry::read(line) else { return };
     assert!(!line.contains('\n'), "an entry of several lines");
+    let value: serde_json::Value = serde_json::from_str(line).expect("an entry is JSON");
+    assert_eq!(value.to_string(), line, "not canonical");
     assert_eq!(index_of(line.as_bytes()), Some(entry.index));
     let _ = segment_of(entry.time);
     if matches!(entry.body, Body::Unknown(_)) {
