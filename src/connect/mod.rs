@@ -51,7 +51,9 @@ pub use self::why::{Candidates, Reached};
 /// 12. `strain` never writes, costs the system next to nothing and ends within seconds whatever its state: it is asked again
 ///     and again, also while nothing is purged. It calls hidden what this account may not see, with what would show it; a
 ///     query or replica that the policy names and that gives no answer is a failed reading, never a calm one.
-/// 13. `why` asks for plans of statements and runs none of them. What it asks about holds no value of a record.
+/// 13. Before its first statement that writes, `erase` awaits [`CommitWatch::before_write`]: until then the intent may not
+///     be on the disk.
+/// 14. `why` asks for plans of statements and runs none of them. What it asks about holds no value of a record.
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// What this kind of system can and cannot do.
@@ -76,8 +78,8 @@ pub trait Connector: Send + Sync {
     /// What the system itself keeps of rows of these rules after they are erased, and whether their space is given back.
     async fn keeps(&self, rules: &[&Rule]) -> Result<Keeps, ConnectError>;
 
-    /// How many records the whole collection has, selected or not.
-    async fn count(&self, rule: &Rule) -> Result<u64, ConnectError>;
+    /// How many records the collection has, and how many of them the rule selects.
+    async fn count(&self, rule: &Rule) -> Result<Count, ConnectError>;
 
     /// The next page of selected records after a key, in key order.
     async fn find(&self, query: &Query<'_>, after: Option<&Key>) -> Result<Page, ConnectError>;
@@ -108,8 +110,8 @@ pub trait Connector: Send + Sync {
     /// Looks for records again, waiting for any transaction that still has them locked. One answer per item.
     async fn locate(&self, rule: &Rule, items: &[Item]) -> Result<Vec<Presence>, ConnectError>;
 
-    /// What is still there of the records that a batch purged. Asked once, right after [`erase`](Self::erase), of the same
-    /// connector: what it remembers of old values it forgets then.
+    /// What is still there of the records that a batch purged. Asked once, after [`erase`](Self::erase), of the same connector:
+    /// it is polled before the next `erase` is, whose own old values take the place of those that it remembers.
     async fn absence(&self, look: &Look<'_>) -> Result<Absence, ConnectError>;
 
     /// How the system bears what is done to it: what the brakes are held against.
@@ -252,9 +254,20 @@ pub struct Query<'a> {
     pub limit: usize,
 }
 
+/// How many records there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// In the whole collection, selected or not.
+    pub all: u64,
+    /// That the rule selects.
+    pub selected: u64,
+}
+
 /// One page of records.
 #[derive(Debug, Clone)]
 pub struct Page {
+    /// Whether [`Query::due_by`] may have left some out.
+    pub narrowed: bool,
     /// The records, in key order.
     pub found: Vec<Found>,
     /// Where the next page starts; `None` at the end.
