@@ -305,16 +305,16 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<(), EngineError> {
         let rule = walk.context.rule;
-        if self.must_wait(walk.connector, rule, progress).await
-            && let Some(last) = walk.last.take()
-        {
+        if self.must_wait(walk.connector, rule, progress).await {
             // What is done is written before anybody waits.
-            let absence = self.conclude(walk.connector, rule, last).await?;
-            walk.walked.absence.merge(&absence);
-        }
-        walk.walked.brakes = self.wait_for_brakes(walk.connector, rule, progress).await;
-        if walk.walked.ends() {
-            return Ok(());
+            if let Some(last) = walk.last.take() {
+                let absence = self.conclude(walk.connector, rule, last).await?;
+                walk.walked.absence.merge(&absence);
+            }
+            walk.walked.brakes = self.wait_for_brakes(walk.connector, rule, progress).await;
+            if walk.walked.ends() {
+                return Ok(());
+            }
         }
         self.refresh_holds()?;
         let frozen =

@@ -223,7 +223,7 @@ fn anybody_counts_the_same_with_the_printed_statements() {
     let why = bench.bewaard(&["plan", "--sql", "--why"]).ends(0).out;
     assert!(why.starts_with(&told) && !why.contains(";;"), "{why}");
     run(&why);
-    let index = "CREATE INDEX \"customers_last_login\" ON \"main\".\"customers\" (\"last_login\");";
+    let index = "CREATE INDEX \"customers_last_login\" ON \"customers\" (\"last_login\");";
     assert!(!why.contains(index), "it is there: {why}");
     bench.sql("drop index customers_login");
     let why = bench.bewaard(&["plan", "--sql", "--why"]).ends(0).out;

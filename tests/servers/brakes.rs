@@ -1,5 +1,6 @@
 //! Brakes that servers tell: what holds a run, what releases it, and what an account may not see.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::failover::follower;
@@ -15,6 +16,7 @@ on_both!(
     a_replica_that_is_behind_holds_a_run_until_it_is_not,
     a_query_of_ones_own_holds_a_run_and_one_without_end_is_given_up,
     a_stop_ends_a_run_that_a_server_holds_within_a_second,
+    a_replica_that_never_answers_keeps_no_stop_waiting,
 );
 
 /// 20 customers, 10 of them due; `brakes` is what `[system.shop.brakes]` says.
@@ -184,4 +186,18 @@ fn a_stop_ends_a_run_that_a_server_holds_within_a_second(kind: Kind) {
     assert!(took < Duration::from_secs(1), "{took:?}");
     assert_eq!(firm.count("select count(*) from customers"), 20);
     firm.verified();
+}
+
+fn a_replica_that_never_answers_keeps_no_stop_waiting(kind: Kind) {
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let brakes = format!("replicas = [{{ host = \"127.0.0.1\", port = {port} }}]");
+    let firm = firm(kind, &[], &brakes).approved();
+    let run = start(&firm, &["run"]);
+    let (_open, _) = silent.accept().unwrap();
+    run.signal("INT");
+    let (said, took) = run.ended();
+    assert!(said.ends(0).err.contains("stopped by you"));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(firm.count("select count(*) from customers"), 20);
 }

@@ -231,6 +231,10 @@ pub trait Dialect: Send + Sync {
     fn name(&self, name: &str) -> String;
     /// A quoted table.
     fn table(&self, name: &TableName) -> String;
+    /// A table as it stands behind ON in CREATE INDEX.
+    fn indexed(&self, name: &TableName) -> String {
+        self.table(name)
+    }
     /// The `n`th placeholder (from 1), cast so that the value is compared as the column's own type and collation.
     fn bound(&self, n: usize, column: &Column) -> String;
     /// An expression that gives a column as a canonical [`Scalar`]: `alias.column`, already quoted, is `expression`.

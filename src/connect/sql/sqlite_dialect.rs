@@ -23,6 +23,11 @@ impl Dialect for SqliteDialect {
         format!("{}.{}", self.name(name.schema.as_deref().unwrap_or("main")), self.name(&name.name))
     }
 
+    fn indexed(&self, name: &TableName) -> String {
+        // The schema stands before the name of the index; where none does, it is the main one.
+        self.name(&name.name)
+    }
+
     fn bound(&self, n: usize, _column: &Column) -> String {
         format!("?{n}")
     }

@@ -87,7 +87,7 @@ fn missing(dialect: &dyn Dialect, resolved: &Resolved) -> Vec<String> {
         if !table.has_index_on(&columns) {
             let name = format!("{}_{}", table.name.name, columns.join("_"));
             let columns: Vec<String> = columns.iter().map(|column| dialect.name(column)).collect();
-            let (name, table) = (dialect.name(&name), dialect.table(&table.name));
+            let (name, table) = (dialect.name(&name), dialect.indexed(&table.name));
             let text = format!("CREATE INDEX {name} ON {table} ({});", columns.join(", "));
             if !out.contains(&text) {
                 out.push(text);

@@ -140,7 +140,11 @@ impl Engine {
             return;
         }
         let begun = Instant::now();
-        let mut samples = self.brake_samples(connector, system, brakes).await;
+        // A replica that does not answer takes longer than a stop may.
+        let mut samples = tokio::select! {
+            samples = self.brake_samples(connector, system, brakes) => samples,
+            () = stopped(progress) => return,
+        };
         let on_system = self.braking.of(system);
         let took = std::mem::take(&mut on_system.longest).max(begun.elapsed());
         if let Some(limit) = brakes.limits.get(&Brake::StatementTime) {
@@ -193,6 +197,12 @@ impl Engine {
     /// The brakes that were on when a run last looked.
     pub fn told_brakes(&self) -> Told {
         told::read(&self.loaded.settings.state)
+    }
+}
+
+async fn stopped(progress: &dyn Progress) {
+    while !progress.stop() {
+        tokio::time::sleep(SLICE).await;
     }
 }
 
