@@ -51,6 +51,15 @@ impl Survey {
         }
     }
 
+    /// Counts records of which every part is kept until its term has passed.
+    pub fn add_not_yet_due(&mut self, rule: &Rule, records: u64) {
+        let pairs = records * rule.parts.len() as u64;
+        if pairs > 0 {
+            self.found += pairs;
+            *self.kept.entry(KeepReason::NotYetDue).or_default() += pairs;
+        }
+    }
+
     /// How many days the oldest due record is past its term.
     pub fn oldest_days(&self, today: NaiveDate) -> Option<i64> {
         self.oldest_due.map(|day| (today - day).num_days())

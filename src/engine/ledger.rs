@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::brakes::Told;
-use super::survey::{Silent, walk};
+use super::survey::{Reach, Silent, walk};
 use super::view::WindowFact;
 use super::{Engine, EngineError};
 use crate::codes;
@@ -173,7 +173,8 @@ impl Engine {
     async fn read_rule(&mut self, rule: &Rule, moment: Moment) -> Result<(Survey, Vec<Finding>), String> {
         let connector = self.system(&rule.system).map_err(|error| error.to_string())?;
         let probe = connector.probe(rule).await.map_err(|error| error.to_string())?;
-        let walked = walk(connector.as_ref(), rule, moment, &self.holds, &Silent, &mut |_, _| Ok(())).await;
+        let walked =
+            walk(connector.as_ref(), rule, moment, &self.holds, Reach::MayBeDue, &Silent, &mut |_, _| Ok(())).await;
         let survey = walked.map(|walked| walked.survey).map_err(|error| error.to_string())?;
         let fault = |one: &Finding| one.severity == Severity::Fault;
         Ok((survey, probe.findings.into_iter().filter(fault).collect()))

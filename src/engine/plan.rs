@@ -7,11 +7,11 @@ use chrono::NaiveDate;
 
 use super::decision::{decision, policy_part, schema_part};
 use super::purge::oldest_due;
-use super::survey::{DueDays, Progress, mark, walk};
+use super::survey::{DueDays, Progress, Reach, mark, walk};
 use super::view::Approval;
 use super::{Engine, EngineError};
 use crate::audit::entry::Body;
-use crate::connect::{Finding, Item};
+use crate::connect::Finding;
 use crate::domain::decide::{Found, Moment, Verdict};
 use crate::domain::digest::Digest;
 use crate::domain::gate::{Gate, over_limits};
@@ -91,7 +91,8 @@ impl Engine {
         } else {
             None
         };
-        let walked = walk(connector.as_ref(), rule, at, &self.holds, progress, &mut |found, verdicts| {
+        let reach = if wish.sample > 0 { Reach::All } else { Reach::MayBeDue };
+        let walked = walk(connector.as_ref(), rule, at, &self.holds, reach, progress, &mut |found, verdicts| {
             sample.offer(found, verdicts);
             for (part, _) in rule.parts.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Due(_))) {
                 let mark = mark(&key, rule, &collection, &found.key, &part.id);
@@ -239,8 +240,7 @@ fn keep_item(items: &mut Option<ItemsWriter>, found: &Found, verdicts: &[Verdict
         *items = None;
     }
     let (Some(writer), Some(since)) = (items, oldest_due(verdicts)) else { return Ok(()) };
-    let item = Item { key: found.key.clone(), fingerprint: found.fingerprint.clone(), parts };
-    writer.add(&Due { item, since })
+    writer.add(&Due { key: found.key.clone(), fingerprint: found.fingerprint.clone(), parts, since })
 }
 
 /// The limits that are looser now than when the gate was opened, by their keys.

@@ -19,7 +19,7 @@ use crate::domain::hold::Holds;
 use crate::domain::outcome::Tally;
 use crate::domain::rule::{Part, Rule};
 use crate::domain::value::Key;
-use crate::state::items::{Due, Items};
+use crate::state::items::{self as planned, Items};
 use crate::state::keys::Purpose;
 use crate::state::spool::Mark;
 
@@ -65,6 +65,12 @@ pub(super) fn untried(days: &DueDays, tried: &Tried) -> DueDays {
         }
     }
     days
+}
+
+/// A record that goes, and the day since which it is due.
+struct Due {
+    item: Item,
+    since: NaiveDate,
 }
 
 /// What is being filled for the next batch, and how far the pace still goes.
@@ -267,8 +273,9 @@ impl Engine {
             match &mut walk.supply {
                 Supply::Planned(items) => {
                     let Some(due) = items.next().transpose().map_err(planned_error)? else { return Ok(false) };
-                    if walk.next.reaches(due.since, last_day) && !walk.pick.was_tried(tried, &due.item.key) {
-                        walk.next.take(vec![due], last_day);
+                    if walk.next.reaches(due.since, last_day) && !walk.pick.was_tried(tried, &due.key) {
+                        let planned::Due { key, fingerprint, parts, since } = due;
+                        walk.next.take(vec![Due { item: Item { key, fingerprint, parts }, since }], last_day);
                     }
                 }
                 Supply::Found { after, page, end } => {

@@ -15,7 +15,7 @@ use super::findings::finding;
 use super::plan::{PlanWish, Planned};
 use super::purge::{Tried, Walked, untried};
 use super::quarantine::Keeping;
-use super::survey::{DueDays, Progress, Silent, walk};
+use super::survey::{DueDays, Progress, Reach, Silent, walk};
 use super::view::Bite;
 use super::{Engine, EngineError};
 use crate::audit::entry::Body;
@@ -204,7 +204,8 @@ impl Engine {
         let Some((id, fact)) = released.map(|(id, fact, _)| (id, fact.clone())) else { return Ok(None) };
         let set = self.open_set(&id, &fact.set)?;
         let moment = Moment { today: fact.cutoff.min(job.moment.today), ..job.moment };
-        let walked = walk(connector, job.rule, moment, &self.holds, &Silent, &mut |_, _| Ok(())).await?;
+        let walked =
+            walk(connector, job.rule, moment, &self.holds, Reach::MayBeDue, &Silent, &mut |_, _| Ok(())).await?;
         Ok(Some(self.paced(job, &walked.days, id, fact.decision, set, moment)))
     }
 

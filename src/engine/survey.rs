@@ -11,7 +11,7 @@ use crate::domain::digest::{MacKey, push_field};
 use crate::domain::hold::Holds;
 use crate::domain::id::PartId;
 use crate::domain::plan::Survey;
-use crate::domain::rule::Rule;
+use crate::domain::rule::{Part, Rule};
 use crate::domain::value::{Key, record_bytes};
 use crate::state::spool::Mark;
 
@@ -64,18 +64,39 @@ pub fn mark(key: &MacKey, rule: &Rule, collection: &str, record: &Key, part: &Pa
 /// Is handed each record with its verdicts.
 pub type Each<'a> = dyn FnMut(&Found, &[Verdict]) -> Result<(), EngineError> + Send + 'a;
 
-/// Walks over all selected records and hands each with its verdicts to `each`.
+/// Which records a walk hands over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Every one that the rule selects.
+    All,
+    /// Those that may be due. The others are counted by the system where it can tell that they are plainly not yet due.
+    MayBeDue,
+}
+
+impl Reach {
+    /// The day by which the system leaves records out. A hold binds also what is not due, and fields may be in final form
+    /// long before: there each record is asked.
+    fn due_by(self, rule: &Rule, holds: &Holds, moment: Moment) -> Option<NaiveDate> {
+        let told_apart = holds.is_empty() && rule.parts.iter().all(Part::is_record);
+        (self == Self::MayBeDue && told_apart).then_some(moment.today)
+    }
+}
+
+/// Walks over the selected records and hands each with its verdicts to `each`.
 pub async fn walk(
     connector: &dyn Connector,
     rule: &Rule,
     moment: Moment,
     holds: &Holds,
+    reach: Reach,
     progress: &dyn Progress,
     each: &mut Each<'_>,
 ) -> Result<Walked, EngineError> {
-    let query = Query { rule, due_by: None, identities: !holds.is_empty(), limit: PAGE };
+    let due_by = reach.due_by(rule, holds, moment);
+    let query = Query { rule, due_by, identities: !holds.is_empty(), limit: PAGE };
     let mut walked = Walked::default();
-    walked.survey.of = connector.count(rule).await?;
+    let count = connector.count(rule).await?;
+    walked.survey.of = count.all;
     let (mut after, mut seen) = (None, 0u64);
     let counts_children = matches!(&rule.selection, crate::domain::selection::Selection::Sql(_));
     loop {
@@ -109,6 +130,9 @@ pub async fn walk(
         progress.at(rule.id.as_str(), seen, walked.survey.of);
         after = page.next;
         if after.is_none() {
+            if page.narrowed {
+                walked.survey.add_not_yet_due(rule, count.selected.saturating_sub(seen));
+            }
             return Ok(walked);
         }
         if progress.stop() {
@@ -121,6 +145,6 @@ impl Engine {
     /// Walks with this engine's holds, for those who only want the counts.
     pub async fn count_due(&mut self, rule: &Rule, moment: Moment) -> Result<Walked, EngineError> {
         let connector = self.system(&rule.system)?;
-        walk(connector.as_ref(), rule, moment, &self.holds, &Silent, &mut |_, _| Ok(())).await
+        walk(connector.as_ref(), rule, moment, &self.holds, Reach::MayBeDue, &Silent, &mut |_, _| Ok(())).await
     }
 }

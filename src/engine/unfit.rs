@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Engine;
-use super::survey::{Progress, walk};
+use super::survey::{Progress, Reach, walk};
 use crate::codes;
 use crate::connect::{Connector, Finding, Severity};
 use crate::domain::decide::Moment;
@@ -88,7 +88,8 @@ impl Engine {
         sql.follow_foreign_keys = true;
         let counted = async {
             let named = connector.dependants(rule, &[]).await?;
-            let walked = walk(connector, &wider, moment, &self.holds, progress, &mut |_, _| Ok(())).await?;
+            let walked =
+                walk(connector, &wider, moment, &self.holds, Reach::MayBeDue, progress, &mut |_, _| Ok(())).await?;
             let mut tables = walked.survey.children;
             tables.retain(|table, _| !named.contains_key(table));
             let whole = rule.record_part().and_then(|part| walked.survey.due_by_part.get(&part.id));

@@ -12,7 +12,6 @@ use zeroize::Zeroizing;
 
 use super::aead::cipher;
 use super::spool::unnamed;
-use crate::connect::Item;
 use crate::domain::decide::Fingerprint;
 use crate::domain::value::{Key, Scalar};
 
@@ -22,8 +21,12 @@ const CHUNK: usize = 256 * 1024;
 /// A record that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    /// The record, with the parts that are due.
-    pub item: Item,
+    /// Its key.
+    pub key: Key,
+    /// As it was found.
+    pub fingerprint: Fingerprint,
+    /// The parts that are due, by their place in the rule.
+    pub parts: Vec<usize>,
     /// Since when, by its oldest part.
     pub since: NaiveDate,
 }
@@ -142,13 +145,13 @@ fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 fn write_due(out: &mut Vec<u8>, due: &Due) {
     out.extend_from_slice(&due.since.num_days_from_ce().to_be_bytes());
-    write_bytes(out, &due.item.fingerprint.0);
-    out.extend_from_slice(&(due.item.parts.len() as u64).to_be_bytes());
-    for part in &due.item.parts {
+    write_bytes(out, &due.fingerprint.0);
+    out.extend_from_slice(&(due.parts.len() as u64).to_be_bytes());
+    for part in &due.parts {
         out.extend_from_slice(&(*part as u64).to_be_bytes());
     }
-    out.extend_from_slice(&(due.item.key.0.len() as u64).to_be_bytes());
-    for part in &due.item.key.0 {
+    out.extend_from_slice(&(due.key.0.len() as u64).to_be_bytes());
+    for part in &due.key.0 {
         match part {
             Scalar::Null => out.push(b'n'),
             Scalar::Int(number) => {
@@ -218,7 +221,7 @@ fn read_due(from: &mut &[u8]) -> Option<Due> {
         })
     };
     let key = (0..take_number(from)?).map(|_| scalar(from)).collect::<Option<Vec<Scalar>>>()?;
-    Some(Due { item: Item { key: Key(key), fingerprint, parts }, since })
+    Some(Due { key: Key(key), fingerprint, parts, since })
 }
 
 #[cfg(test)]
@@ -236,7 +239,7 @@ mod tests {
             Scalar::Real(1.5f64.to_bits()),
         ]);
         let since = NaiveDate::from_ymd_opt(2020, 1, 1).unwrap() + chrono::Days::new(number.unsigned_abs());
-        Due { item: Item { key, fingerprint: Fingerprint(vec![7; 16]), parts: vec![0, 3] }, since }
+        Due { key, fingerprint: Fingerprint(vec![7; 16]), parts: vec![0, 3], since }
     }
 
     #[test]

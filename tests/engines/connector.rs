@@ -121,7 +121,7 @@ async fn the_connector_finds_erases_and_locates_on_both_servers() {
         let probe = connector.probe(&rule).await.unwrap();
         let faults: Vec<_> = probe.findings.iter().filter(|one| one.severity == Severity::Fault).collect();
         assert!(faults.is_empty(), "{kind:?} {faults:#?}");
-        assert_eq!(connector.count(&rule).await.unwrap(), 4);
+        assert_eq!(connector.count(&rule).await.unwrap().all, 4);
         let rights = connector.probe_rights(&[&rule]).await.unwrap();
         assert!(rights.iter().all(|one| one.severity != Severity::Fault), "{kind:?} {rights:#?}");
 

@@ -14,14 +14,14 @@ use super::erase::{self, Eraser};
 use super::fault;
 use super::memory::Memory;
 use super::records::Reader;
-use super::resolve::{self, Resolved};
+use super::resolve::{self, RECORD, Resolved};
 use super::restore::{self, Restorer};
 use super::schema;
 use super::sessions::{Lease, Slot};
 use super::strain::Watching;
 use super::tables;
 use crate::connect::{
-    Absence, Advice, Back, Batch, Candidates, Capabilities, CommitWatch, ConnectError, Connector, Described,
+    Absence, Advice, Back, Batch, Candidates, Capabilities, CommitWatch, ConnectError, Connector, Count, Described,
     EraseError, Fate, FieldKeys, Finding, Item, Judge, Keeps, Look, Page, Presence, Probe, Query, Severity, Strain,
     Undo, Watch,
 };
@@ -241,19 +241,26 @@ impl Connector for SqlConnector {
         self.kept_of(rules).await
     }
 
-    async fn count(&self, rule: &Rule) -> Result<u64, ConnectError> {
+    async fn count(&self, rule: &Rule) -> Result<Count, ConnectError> {
         let doing = "count the records";
         let resolved = self.resolved(rule, doing).await?;
         let mut lease = self.reading(doing).await?;
-        let text = format!("SELECT COUNT(*) FROM {}", self.engine.dialect().table(&resolved.table.name));
+        let selected = resolved.filter.as_ref().map(|filter| format!(", COUNT(CASE WHEN {filter} THEN 1 END)"));
+        let table = self.engine.dialect().table(&resolved.table.name);
+        let text = format!("SELECT COUNT(*){} FROM {table} {RECORD}", selected.unwrap_or_default());
         let rows = lease.session().rows(&Statement::plain(text)).await.map_err(self.sql(doing))?;
         lease.keep();
-        let count = rows.first().and_then(|row| row.first()).and_then(|value| match value {
+        let number = |value: &Scalar| match value {
             Scalar::Int(number) => u64::try_from(*number).ok(),
             Scalar::UInt(number) => Some(*number),
             other => other.as_text().and_then(|text| text.parse().ok()),
-        });
-        count.ok_or_else(|| fault::own(&self.system, doing, "the server gave no number".into(), Advice::Stop))
+        };
+        let numbers: Option<Vec<u64>> = rows.first().and_then(|row| row.iter().map(number).collect());
+        match numbers.as_deref() {
+            Some([all]) => Ok(Count { all: *all, selected: *all }),
+            Some([all, selected]) => Ok(Count { all: *all, selected: *selected }),
+            _ => Err(fault::own(&self.system, doing, "the server gave no number".into(), Advice::Stop)),
+        }
     }
 
     async fn find(&self, query: &Query<'_>, after: Option<&Key>) -> Result<Page, ConnectError> {
@@ -277,7 +284,8 @@ impl Connector for SqlConnector {
             .map_err(|found| fault::from_read(&self.system, doing, &found))?;
         lease.keep();
         let next = if records.len() == limit { records.last().map(|record| record.key.clone()) } else { None };
-        Ok(Page { found, next })
+        let narrowed = query.due_by.and_then(|day| super::preselect::may_be_due(&reader, day)).is_some();
+        Ok(Page { narrowed, found, next })
     }
 
     async fn dependants(&self, rule: &Rule, keys: &[Key]) -> Result<BTreeMap<String, u64>, ConnectError> {

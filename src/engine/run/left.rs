@@ -9,7 +9,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::rule::Rule;
 use crate::engine::purge::Walked;
-use crate::engine::survey::{Silent, walk};
+use crate::engine::survey::{Reach, Silent, walk};
 use crate::engine::{Engine, EngineError};
 
 /// What is past its term after a run.
@@ -44,7 +44,8 @@ impl Engine {
             // Nobody is asked now: what is left is what is not known to be gone.
             return Ok(LeftOver { due: mandate.set.len().saturating_sub(final_here), oldest: None });
         }
-        let again = walk(connector, rule, mandate.moment, &self.holds, &Silent, &mut |_, _| Ok(())).await?;
+        let again =
+            walk(connector, rule, mandate.moment, &self.holds, Reach::MayBeDue, &Silent, &mut |_, _| Ok(())).await?;
         Ok(LeftOver { due: again.survey.due, oldest: again.survey.oldest_due })
     }
 
