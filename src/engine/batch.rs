@@ -70,6 +70,8 @@ impl Engine {
         items: Arc<Vec<Item>>,
         last: Option<Over>,
     ) -> Result<(BatchDone, Absence), EngineError> {
+        // Nothing is locked yet: the last moment of which that can be said.
+        crash_point!("batch-filled");
         let id = BatchId::from_random(random::bytes());
         let log_key = self.log_key_id()?;
         let ahead = self.ahead(&id, context, &items, &log_key)?;

@@ -11,7 +11,8 @@ fn whole() -> String {
 }
 
 /// Points of a batch, in order; `#2` is the second batch.
-const POINTS: [&str; 18] = [
+const POINTS: [&str; 20] = [
+    "batch-filled",
     "inflight-written",
     "append-write",
     "append-fsync",
@@ -28,6 +29,7 @@ const POINTS: [&str; 18] = [
     "last-head",
     "outcomes-written",
     "inflight-removed",
+    "batch-filled#2",
     "inflight-written#2",
     "after-commit#2",
 ];

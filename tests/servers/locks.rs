@@ -96,7 +96,7 @@ fn a_run_that_lost_the_systems_lock_commits_nothing(kind: Kind) {
     other.approve_all();
     let run = firm.paused_at("after-record");
     end_the_lock(&firm, kind);
-    let elsewhere = pause(&other, "intent-written", &["run", "--json"]);
+    let elsewhere = pause(&other, "batch-filled", &["run", "--json"]);
     let stopped = said_of(&run.go_on());
     assert_ne!(stopped.0, 0, "{}", stopped.1);
     assert_eq!(firm.count("select count(*) from customers"), 10, "nothing was committed without the lock");

@@ -272,7 +272,7 @@ fn a_table_that_changed_between_plan_and_run_is_no_guess(kind: Kind) {
 
 fn a_table_that_changes_while_the_run_goes_on_fails_clearly_and_goes_on_later(kind: Kind) {
     let firm = Firm::new(kind, &rule("old", "table = \"t\"", DELETE), &simple(kind)).approved();
-    let run = firm.paused_at("intent-written");
+    let run = firm.paused_at("batch-filled");
     firm.admin("alter table t rename column seen to seen_at");
     let said = run.go_on();
     assert_ne!(said.code, 0, "{}{}", said.out, said.err);

@@ -48,7 +48,7 @@ fn schema(kind: Kind, foreign_key: bool) -> String {
 }
 
 /// The windows before the last look, by the point at which the run waits meanwhile.
-const BEFORE_THE_LAST_LOOK: [&str; 4] = ["intent-written", "after-lock", "after-read", "after-children"];
+const BEFORE_THE_LAST_LOOK: [&str; 4] = ["batch-filled", "after-lock", "after-read", "after-children"];
 /// The windows behind it.
 const AFTER_THE_LAST_LOOK: [&str; 2] = ["after-record", "before-commit"];
 
@@ -76,7 +76,7 @@ fn an_order_that_comes_in_at_any_window_keeps_its_customer_with_a_foreign_key(ki
         let run = firm.paused_at(window);
         let mut shop = firm.session();
         shop.send(NEW_ORDER);
-        if *window == "intent-written" {
+        if *window == "batch-filled" {
             shop.done(); // nothing is locked yet
         } else {
             firm.somebody_waits(&format!("the order waits at {window}"));
@@ -89,7 +89,7 @@ fn an_order_that_comes_in_at_any_window_keeps_its_customer_with_a_foreign_key(ki
             [0, 0, 0, 0] => assert_eq!((erased, accepted), (10, false), "{window}: the server refused the order"),
             half => panic!("{window}: half of it: {half:?}"),
         }
-        assert!(*window != "intent-written" || erased == 9, "what is there before we lock is seen");
+        assert!(*window != "batch-filled" || erased == 9, "what is there before we lock is seen");
         the_others_went(&firm, window);
     }
 }
@@ -129,7 +129,7 @@ fn a_clock_in_the_record_itself_that_moves_while_we_wait_for_it_keeps_the_record
     let mut shop = firm.session();
     shop.sql("begin");
     shop.sql("update customers set last_login = '2026-11-20 10:00:00' where id = 5");
-    let run = firm.paused_at("intent-written");
+    let run = firm.paused_at("batch-filled");
     let run = std::thread::spawn(move || run.go_on());
     firm.somebody_waits("the run waits for the customer");
     shop.sql("commit");
@@ -144,7 +144,7 @@ fn an_order_that_was_not_committed_when_we_locked_is_waited_for(kind: Kind) {
     let mut shop = firm.session();
     shop.sql("begin");
     shop.sql(NEW_ORDER); // holds a share of the customer
-    let run = firm.paused_at("intent-written");
+    let run = firm.paused_at("batch-filled");
     let run = std::thread::spawn(move || run.go_on());
     firm.somebody_waits("the run waits for the order");
     shop.sql("commit");
@@ -157,7 +157,7 @@ fn an_order_that_was_not_committed_when_we_locked_is_waited_for(kind: Kind) {
 fn a_protection_that_comes_in_before_the_first_row_goes_keeps_its_customer(kind: Kind) {
     let rule = RULE.replace("then.delete", "protect = [{ table = \"disputes\", on = \"customer_id\" }]\nthen.delete");
     let disputes = "create table disputes (id int primary key, customer_id int); create index d_customer on disputes(customer_id);";
-    for window in ["intent-written", "after-lock", "after-read"] {
+    for window in ["batch-filled", "after-lock", "after-read"] {
         let firm = Firm::new(kind, &rule, &format!("{} {disputes}", schema(kind, true))).approved();
         let run = firm.paused_at(window);
         firm.session().sql("insert into disputes values (1, 5)");
