@@ -79,7 +79,7 @@ impl Engine {
             Some(over) => Some((over.clone(), context.rule.clone(), self.committer(&over.log_key)?)),
             None => None,
         };
-        let writing = self.begin_writing(Chore { over, ahead: Some(ahead), log_key: log_key.clone() })?;
+        let writing = self.begin_writing(Chore { over, ahead: Some(ahead) })?;
 
         let begun = Instant::now();
         let (absence, (answer, took)) = tokio::join!(
@@ -123,9 +123,8 @@ impl Engine {
         rule: &Rule,
         last: Over,
     ) -> Result<Absence, EngineError> {
-        let log_key = self.log_key_id()?;
         let over = Some((last.clone(), rule.clone(), self.committer(&last.log_key)?));
-        let writing = self.begin_writing(Chore { over, ahead: None, log_key })?;
+        let writing = self.begin_writing(Chore { over, ahead: None })?;
         let absence = self.look_for_leftovers(connector, rule, &last).await;
         self.written(writing).await?;
         self.forget(rule, &last, &absence)?;
@@ -143,7 +142,7 @@ impl Engine {
 
     /// What its in-flight file and its intent will say.
     fn ahead(
-        &mut self,
+        &self,
         id: &BatchId,
         context: &RunContext<'_>,
         items: &[Item],
@@ -170,9 +169,7 @@ impl Engine {
             log_key: log_key.to_string(),
             records: records.collect(),
         };
-        let count = items.iter().map(|item| item.parts.len() as u64).sum();
-        let (sealer, folder) = (self.ring()?.sealer()?, self.inflight.clone());
-        Ok(Ahead { flight, run: context.run.clone(), count, sealer, folder })
+        Ok(Ahead { flight, sealer: self.ring()?.sealer()?, folder: self.inflight.clone() })
     }
 
     async fn erase_with_retries(

@@ -16,7 +16,7 @@ use crate::audit::fault::LogFault;
 use crate::audit::log::Log;
 use crate::connect::Item;
 use crate::crash_point;
-use crate::domain::id::{BatchId, RunId};
+use crate::domain::id::BatchId;
 use crate::domain::outcome::Receipt;
 use crate::domain::rule::Rule;
 use crate::domain::value::record_bytes;
@@ -38,8 +38,6 @@ pub(super) struct Over {
 /// A batch that is about to begin.
 pub(super) struct Ahead {
     pub(super) flight: InFlight,
-    pub(super) run: RunId,
-    pub(super) count: u64,
     pub(super) sealer: Sealer,
     pub(super) folder: InFlightFolder,
 }
@@ -48,8 +46,6 @@ pub(super) struct Ahead {
 pub(super) struct Chore {
     pub(super) over: Option<(Over, Rule, Committer)>,
     pub(super) ahead: Option<Ahead>,
-    /// The key of the entries that belong to no record.
-    pub(super) log_key: String,
 }
 
 /// Whether the intent is on the disk: not yet known, or known.
@@ -86,13 +82,18 @@ impl Over {
 }
 
 impl Ahead {
-    /// Writes the file, and gives the intent that names it.
-    fn intend(self) -> Result<Body, EngineError> {
-        let Self { flight, run, count, sealer, folder } = self;
-        let file = folder.write(&flight, &sealer)?;
+    /// How many (record, part) pairs.
+    fn count(&self) -> u64 {
+        self.flight.records.iter().map(|record| record.parts.len() as u64).sum()
+    }
+
+    /// Writes the file, and gives the intent that names it, with its key.
+    fn intend(self) -> Result<(Body, String), EngineError> {
+        let count = self.count();
+        let file = self.folder.write(&self.flight, &self.sealer)?;
         crash_point!("inflight-written");
-        let (batch, rule, decision) = (flight.batch, flight.rule.id, flight.decision);
-        Ok(Body::BatchIntended { batch, run, rule, decision, count, file })
+        let InFlight { batch, run, rule, decision, log_key, .. } = self.flight;
+        Ok((Body::BatchIntended { batch, run, rule: rule.id, decision, count, file }, log_key))
     }
 }
 
@@ -104,20 +105,28 @@ struct Wrote {
 }
 
 impl Chore {
+    /// Outcomes that are still to be written when this batch has begun: those of the last one, and its own.
+    fn outcomes(&self) -> u64 {
+        let over = self.over.as_ref().map_or(0, |(over, ..)| over.receipts.len() as u64);
+        over + self.ahead.as_ref().map_or(0, Ahead::count)
+    }
+
     fn write(self, log: &mut Log) -> Result<Wrote, EngineError> {
         let mut bodies = match &self.over {
             Some((over, rule, committer)) => over.bodies(rule, committer)?,
             None => Vec::new(),
         };
-        let outcomes = bodies.len();
+        let (outcomes, mut key) = (bodies.len(), String::new());
         if let Some(ahead) = self.ahead {
-            bodies.push(ahead.intend()?);
+            let (intent, its_key) = ahead.intend()?;
+            bodies.push(intent);
+            key = its_key;
         }
         let now = crate::now::now();
         let (sealed, then) = bodies.split_at(outcomes);
         let range = match &self.over {
-            Some((over, ..)) => log.commit_then((sealed, &over.log_key), (then, &self.log_key), now)?,
-            None => log.append(then, &self.log_key, now)?,
+            Some((over, ..)) => log.commit_then((sealed, &over.log_key), (then, &key), now)?,
+            None => log.append(then, &key, now)?,
         };
         if outcomes > 0 {
             crash_point!("outcomes-written");
@@ -132,9 +141,14 @@ impl Chore {
 impl Engine {
     /// Begins to write. Until [`written`](Self::written) the log is with the thread that writes.
     pub(super) fn begin_writing(&mut self, chore: Chore) -> Result<Writing, EngineError> {
-        let reserved = chore.ahead.as_ref().map_or(0, |ahead| (ahead.count + 2) * OUTCOME_BYTES);
-        // It also reads what other processes wrote, and learns when one of them replaced the signing key.
-        self.on_log(|log| log.reserve(reserved.max(1)))?;
+        // Either reads what other processes wrote, and learns when one of them replaced the signing key.
+        if chore.ahead.is_some() {
+            let bytes = (chore.outcomes() + 3) * OUTCOME_BYTES;
+            self.on_log(|log| log.reserve(bytes))?;
+        } else {
+            // Its room was kept when it began; on a full disk there is no more.
+            self.on_log(Log::look)?;
+        }
         let state = self.loaded.settings.state.clone();
         let mut log = self.log.take().ok_or(EngineError::NotInitialised(state))?;
         let (told, intended) = watch::channel(None);

@@ -234,12 +234,12 @@ impl Engine {
 
 /// Keeps a record that is due. Those that hang below another go with it, in one batch, and are found again for that.
 fn keep_item(items: &mut Option<ItemsWriter>, found: &Found, verdicts: &[Verdict]) -> std::io::Result<()> {
-    let due = |(place, verdict): (usize, &Verdict)| matches!(verdict, Verdict::Due(_)).then_some(place);
-    let parts: Vec<usize> = verdicts.iter().enumerate().filter_map(due).collect();
     if !found.below.is_empty() {
         *items = None;
     }
     let (Some(writer), Some(since)) = (items, oldest_due(verdicts)) else { return Ok(()) };
+    let due = |(place, verdict): (usize, &Verdict)| matches!(verdict, Verdict::Due(_)).then_some(place);
+    let parts: Vec<usize> = verdicts.iter().enumerate().filter_map(due).collect();
     writer.add(&Due { key: found.key.clone(), fingerprint: found.fingerprint.clone(), parts, since })
 }
 

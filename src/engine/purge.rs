@@ -256,6 +256,10 @@ impl Engine {
             let more = self.fill(walk, tried).await?;
             let (batch, since): (Vec<Item>, Vec<NaiveDate>) =
                 walk.next.due.drain(..).map(|one| (one.item, one.since)).unzip();
+            if matches!(walk.supply, Supply::Planned(_)) {
+                // None comes twice, so none is remembered.
+                walk.next.taken.clear();
+            }
             if batch.is_empty() {
                 return Ok(());
             }
