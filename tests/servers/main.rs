@@ -47,6 +47,7 @@ mod lost;
 mod predicates;
 mod random_kills;
 mod rights;
+mod spans;
 mod traces;
 mod undo;
 mod untidy;

@@ -6,7 +6,7 @@
 //! found takes a second), and each is served by an index, or reads a table of at most [`BIG`](super::resolve::BIG) rows, or one that the erasing
 //! itself reads in the same way, or one for which the rule says `allow-scan`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::catalogue::Column;
@@ -78,9 +78,7 @@ impl Search<'_> {
     async fn back(&self, session: &mut dyn Session, items: &[Item]) -> Result<u64, ReadFault> {
         let mut keys: Vec<&Key> = items.iter().map(|item| &item.key).collect();
         if let Some(span) = Span::of(keys.iter().copied()).filter(|_| self.reader.rule.record_part().is_some()) {
-            // Most of them are gone, and neighbours are read in passing.
-            let there: HashSet<Key> = self.reader.keys_in(session, span).await?.into_iter().collect();
-            keys.retain(|key| there.contains(*key));
+            self.reader.retain_there(session, span, &mut keys).await?;
         }
         let mut back = 0;
         let records = self.reader.by_key(session, &keys, false).await?;

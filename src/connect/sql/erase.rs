@@ -299,7 +299,7 @@ impl<'a> Eraser<'a> {
         self.look_again(session, &intent).await?;
         self.wrote.fetch_or(this.commit, Ordering::SeqCst);
         self.erase_records(session, &below, &intent).await?;
-        self.look_whether_gone(session, &below).await?;
+        self.look_whether_gone(session, &below, &intent).await?;
         self.anonymise(session, &intent, &mut settled).await?;
         self.point(this, "after-record");
         for item in &intent.delete {

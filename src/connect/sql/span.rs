@@ -5,6 +5,8 @@
 //! where every row that was read and locked there goes; the count must then be theirs. A row that comes into the range
 //! in between makes the count another, and the batch is done again by its keys.
 
+use std::collections::HashSet;
+
 use chrono::NaiveDate;
 
 use super::engine::{Session, Statement};
@@ -77,9 +79,15 @@ impl Reader<'_> {
         Statement { text: format!("{from}{conditions}"), values }
     }
 
-    /// Which keys of a span are there, whatever the rule says of them.
-    pub(super) async fn keys_in(&self, session: &mut dyn Session, span: Span) -> Result<Vec<Key>, ReadFault> {
-        let Some((range, values)) = span.condition(self) else { return Ok(Vec::new()) };
+    /// Leaves those of a span's keys that are there, whatever the rule says of them: where most are gone, the others are
+    /// read in passing.
+    pub(super) async fn retain_there(
+        &self,
+        session: &mut dyn Session,
+        span: Span,
+        keys: &mut Vec<&Key>,
+    ) -> Result<(), ReadFault> {
+        let Some((range, values)) = span.condition(self) else { return Ok(()) };
         let Resolved { key, table, .. } = self.resolved;
         let read = |column: &super::catalogue::Column| {
             self.dialect.read(&format!("{RECORD}.{}", self.dialect.name(&column.name)), column)
@@ -87,7 +95,10 @@ impl Reader<'_> {
         let columns: Vec<String> = key.iter().map(read).collect();
         let table = self.dialect.table(&table.name);
         let text = format!("SELECT {} FROM {table} {RECORD} WHERE {range}", columns.join(", "));
-        session.rows(&Statement { text, values }).await?.iter().map(|row| usable_key(row)).collect()
+        let rows = session.rows(&Statement { text, values }).await?;
+        let there = rows.iter().map(|row| usable_key(row)).collect::<Result<HashSet<Key>, _>>()?;
+        keys.retain(|key| there.contains(*key));
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
-use super::catalogue::{Column, ForeignKey, OnDelete, Table};
+use super::catalogue::{Column, Table};
 use super::children::{Below, ChildRow};
 use super::engine::{Session, Statement};
 use super::erase::{Done, Eraser, Halt, Intent, Settled};
@@ -364,24 +364,20 @@ impl Eraser<'_> {
         self.delete_levels(session, node, 0, &rows).await
     }
 
-    /// Whether something of the rule's tables may put a record back when it goes: a trigger of one of them, or of a table
-    /// that the server takes along by itself.
-    fn may_come_back(&self) -> bool {
-        let nodes = &self.resolved().nodes;
-        let unseen = |key: &ForeignKey| {
-            key.on_delete != OnDelete::Refuse && !nodes.iter().any(|node| node.table.name == key.table)
-        };
-        nodes.iter().any(|node| !node.table.triggers.is_empty() || node.table.referenced_by.iter().any(unseen))
-    }
-
-    /// A trigger may have put a record back: the count of deleted rows does not tell.
-    pub(super) async fn look_whether_gone(&self, session: &mut dyn Session, below: &Below) -> Result<(), Halt> {
-        if !self.may_come_back() {
-            return Ok(());
-        }
+    /// A trigger may have put a record back, one that this account may not see among them: the count of deleted rows does
+    /// not tell.
+    pub(super) async fn look_whether_gone(
+        &self,
+        session: &mut dyn Session,
+        below: &Below,
+        intent: &Intent,
+    ) -> Result<(), Halt> {
         let Some(rows) = below.rows.first().filter(|rows| !rows.is_empty()) else { return Ok(()) };
         let owners: HashMap<&Key, usize> = rows.iter().map(|row| (&row.key, row.owner)).collect();
-        let keys: Vec<&Key> = rows.iter().map(|row| &row.key).collect();
+        let mut keys: Vec<&Key> = rows.iter().map(|row| &row.key).collect();
+        if let Some(span) = intent.span {
+            self.reader.retain_there(session, span, &mut keys).await?;
+        }
         let back = self.reader.rows_by_key(session, &keys, false, false).await?;
         let owners: BTreeSet<usize> = back.iter().filter_map(|record| owners.get(&record.key)).copied().collect();
         match (back.is_empty(), owners.is_empty()) {
