@@ -184,9 +184,17 @@ impl Judge for Decider<'_> {
 pub(crate) struct Watch {
     pub(crate) points: Mutex<Vec<&'static str>>,
     pub(crate) disk_fails: bool,
+    pub(crate) intent_fails: bool,
 }
 
+#[async_trait]
 impl CommitWatch for Watch {
+    async fn before_write(&self) -> std::io::Result<()> {
+        // As one that is still being written: whoever does not wait goes on meanwhile.
+        tokio::task::yield_now().await;
+        self.point("before-write");
+        if self.intent_fails { Err(std::io::Error::other("disk")) } else { Ok(()) }
+    }
     fn before_commit(&self, _ticket: Option<&str>) -> std::io::Result<()> {
         if self.disk_fails { Err(std::io::Error::other("disk")) } else { Ok(()) }
     }

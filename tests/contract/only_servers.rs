@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bewaard::connect::{Connector, Severity};
+use bewaard::connect::{Connector, EraseError, Severity};
 use bewaard::domain::hold::Hold;
 use bewaard::domain::id::HoldId;
 use bewaard::domain::identity::{Identity, IdentityKind};
@@ -11,7 +11,7 @@ use bewaard::domain::predicate::{Comparison, Literal, Predicate};
 use bewaard::domain::rule::Rule;
 use chrono::NaiveDate;
 
-use super::harness::{Harness, all, child, clock, due, erase, no_holds, open, outcomes, rule, sql};
+use super::harness::{Harness, Watch, all, child, clock, due, erase, erase_with, no_holds, open, outcomes, rule, sql};
 use super::servers::Served;
 use super::support::servers::Kind;
 
@@ -240,6 +240,10 @@ async fn what_a_table_without_transactions_lost_is_never_called_not_done_on_mari
         assert_eq!(fault(connector.as_ref(), &rule).await, Some("B215"), "{engine}");
         sql(&mut rule).allow_no_transactions = true;
         let items = due(connector.as_ref(), &rule, &no_holds()).await;
+        let watch = Watch { intent_fails: true, ..Watch::default() };
+        let failed = erase_with(connector.as_ref(), &rule, &items, &no_holds(), &watch, [9; 8]).await;
+        assert!(matches!(failed, Err(EraseError::NotDone(_))), "{engine}: there is no way back: {failed:?}");
+        assert_eq!(harness.rows("SELECT id FROM loans").await.len(), 3, "{engine}");
         let (first, second) = (Outcome::Erased, Outcome::Unknown);
         let receipts = erase(connector.as_ref(), &rule, &items, &no_holds()).await.unwrap();
         assert_eq!(outcomes(&receipts), [first, second, Outcome::Failed], "{engine}: its loan is gone and it is not");

@@ -634,9 +634,14 @@ pub(crate) async fn nothing_is_erased_when_our_own_disk_fails_or_the_claim_is_go
     let connector = open(&harness.system());
     let rule = shop_rule();
     let items = due(connector.as_ref(), &rule, &no_holds()).await;
-    let watch = Watch { disk_fails: true, ..Watch::default() };
-    let failed = erase_with(connector.as_ref(), &rule, &items, &no_holds(), &watch, [1; 8]).await;
-    assert!(matches!(failed, Err(EraseError::NotDone(ref error)) if error.advice == Advice::Fix), "{failed:?}");
+    for (watch, last) in [
+        (Watch { intent_fails: true, ..Watch::default() }, "before-write"),
+        (Watch { disk_fails: true, ..Watch::default() }, "before-commit"),
+    ] {
+        let failed = erase_with(connector.as_ref(), &rule, &items, &no_holds(), &watch, [1; 8]).await;
+        assert!(matches!(failed, Err(EraseError::NotDone(ref error)) if error.advice == Advice::Fix), "{failed:?}");
+        assert_eq!(watch.points.lock().unwrap().last(), Some(&last));
+    }
     connector.release().await.unwrap();
     let id = BatchId::from_random([2; 8]);
     let due_by = moment().today;
