@@ -1,6 +1,9 @@
 //! kill -9 of the real binary at every named point of a run: afterwards log and database agree to the record.
 
+use std::os::unix::fs::MetadataExt;
+
 use crate::bench::{Bench, said};
+use crate::paused::pause;
 use crate::settled::{Expected, all_is_settled, rule, tables};
 
 /// 650 of these are due: two batches.
@@ -109,4 +112,19 @@ fn a_missing_or_foreign_in_flight_file_freezes_the_rule_until_a_person_settles_i
         bench.verified();
         assert_eq!(bench.number("select count(*) from customers where id % 2 = 0"), 0);
     }
+}
+
+#[test]
+fn room_in_the_log_is_kept_for_the_outcomes_of_both_batches() {
+    let bench = Bench::new(&whole(), &tables(CUSTOMERS));
+    bench.approve_all();
+    // The first batch is gone, its outcomes are not yet written, and the second is about to be intended.
+    let run = pause(&bench, "inflight-written#2", &["run"]);
+    let journal = std::fs::read_dir(bench.file("log/journal")).unwrap().next().unwrap().unwrap();
+    let about = journal.metadata().unwrap();
+    let room = about.blocks() * 512 - about.len();
+    // Of 640 bytes at most each.
+    assert!(room >= 650 * 640, "{room} bytes are kept");
+    run.go_on().ends(0);
+    bench.verified();
 }
