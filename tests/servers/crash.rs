@@ -64,8 +64,13 @@ fn a_kill_at_any_point_of_a_run_loses_nothing_and_claims_nothing(kind: Kind) {
 }
 
 fn a_kill_in_the_second_batch_leaves_the_first_alone(kind: Kind) {
-    for point in ["inflight-written#2", "after-record#2", "after-commit#2"] {
-        let firm = Firm::new(kind, &whole(), &tables(kind, 1020)).approved();
+    // At the fast pace the first one's outcomes are written, and it is looked for, while the second is under way.
+    let points =
+        ["inflight-written#2", "after-lock#2", "after-record#2", "after-commit#2", "outcomes-written", "looked"];
+    for (pace, point) in ["gentle", "fast"].iter().flat_map(|pace| points.map(|point| (pace, point))) {
+        let firm = Firm::new(kind, &whole(), &tables(kind, 1020));
+        firm.change_policy("[system.shop]\n", &format!("[system.shop]\nbrakes.pace = \"{pace}\"\n"));
+        let firm = firm.approved();
         kill_at(&firm, point);
         settle_and_check(&firm, point, 510);
     }
