@@ -100,7 +100,11 @@ fn ended(bench: &Bench, args: &[&str]) -> Result<(), String> {
 
 /// What a run leaves: nothing false is claimed even before it is mended, and one more run mends it.
 fn run_again(bench: &Bench) -> Result<(), String> {
-    let expected = Expected::upto(CUSTOMERS);
+    run_again_of(bench, CUSTOMERS)
+}
+
+fn run_again_of(bench: &Bench, customers: i64) -> Result<(), String> {
+    let expected = Expected::upto(customers);
     nothing_is_claimed(bench, &expected)?;
     ended(bench, &["run"])?;
     all_is_settled(bench, &expected)
@@ -108,7 +112,10 @@ fn run_again(bench: &Bench) -> Result<(), String> {
 
 /// A traced run of an approved rule.
 fn a_run() -> (Bench, Disk, Vec<Act>) {
-    let bench = bench();
+    a_run_of(bench())
+}
+
+fn a_run_of(bench: Bench) -> (Bench, Disk, Vec<Act>) {
     bench.approve_all();
     let before = Disk::of(&bench.file("."));
     let acts = traced(&bench, &["run"]);
@@ -130,6 +137,20 @@ fn a_power_cut_at_any_moment_of_a_run_loses_nothing_and_claims_nothing() {
     let (bench, before, acts) = a_run();
     for left in [Left::Written, Left::Synced] {
         assert_eq!(fails_at_each(&bench, &before, &acts, left, tries(), &run_again), None);
+    }
+}
+
+/// At the fast pace the outcomes of one batch are written while the next is locked and read.
+#[test]
+fn a_power_cut_where_two_batches_overlap_loses_nothing_and_claims_nothing() {
+    needs_strace!();
+    let customers = 1_040;
+    let bench = Bench::new(&rule("limits = { share = \"100 %\", first-bite = 0 }"), &tables(customers));
+    bench.change_policy("[system.shop]\n", "[system.shop]\nbrakes.pace = \"fast\"\n");
+    let (bench, before, acts) = a_run_of(bench);
+    for left in [Left::Written, Left::Synced] {
+        let again = |bench: &Bench| run_again_of(bench, customers);
+        assert_eq!(fails_at_each(&bench, &before, &acts, left, tries(), &again), None);
     }
 }
 
