@@ -21,7 +21,7 @@ use crate::domain::trace::{TraceKind, Until};
 use crate::domain::value::Key;
 
 pub use self::look::{Absence, Look};
-pub use self::strain::{STRAIN_LIMIT, Strain, Told, Watch};
+pub use self::strain::{STRAIN_LIMIT, Strain, StrainOf, Told};
 pub use self::why::{Candidates, Reached};
 
 /// A system that holds data about persons.
@@ -115,7 +115,7 @@ pub trait Connector: Send + Sync {
     async fn absence(&self, look: &Look<'_>) -> Result<Absence, ConnectError>;
 
     /// How the system bears what is done to it: what the brakes are held against.
-    async fn strain(&self, watch: &Watch<'_>) -> Result<Strain, ConnectError>;
+    async fn strain(&self, watch: &StrainOf<'_>) -> Result<Strain, ConnectError>;
 
     /// Takes the system for one run, so that no second host runs on it. False: somebody else has it.
     async fn claim(&self) -> Result<bool, ConnectError>;

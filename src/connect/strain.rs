@@ -13,7 +13,7 @@ pub const STRAIN_LIMIT: Duration = Duration::from_secs(2);
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
-pub struct Watch<'a> {
+pub struct StrainOf<'a> {
     /// The rules whose tables are meant.
     pub rules: &'a [&'a Rule],
     /// The firm's own query, as it was printed from what was read.

@@ -23,7 +23,7 @@ use super::tables;
 use crate::connect::{
     Absence, Advice, Back, Batch, Candidates, Capabilities, CommitWatch, ConnectError, Connector, Count, Described,
     EraseError, Fate, FieldKeys, Finding, Item, Judge, Keeps, Look, Page, Presence, Probe, Query, Severity, Strain,
-    Undo, Watch,
+    StrainOf, Undo,
 };
 use crate::domain::decide::{Found, Moment};
 use crate::domain::id::{BatchId, RuleId, SystemId};
@@ -387,7 +387,7 @@ impl Connector for SqlConnector {
         self.look_for(look).await
     }
 
-    async fn strain(&self, watch: &Watch<'_>) -> Result<Strain, ConnectError> {
+    async fn strain(&self, watch: &StrainOf<'_>) -> Result<Strain, ConnectError> {
         self.strain_of(watch).await
     }
 

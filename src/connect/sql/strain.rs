@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::connector::SqlConnector;
 use super::engine::{Engine, FaultKind, Purpose, Session, SqlFault, Statement};
 use super::sessions::Slot;
-use crate::connect::{ConnectError, STRAIN_LIMIT, Strain, Watch};
+use crate::connect::{ConnectError, STRAIN_LIMIT, Strain, StrainOf};
 use crate::domain::brake::{Brake, Reading};
 use crate::domain::policy::ServerAccess;
 use crate::domain::rule::Rule;
@@ -33,7 +33,7 @@ impl Watching {
 }
 
 impl SqlConnector {
-    pub(super) async fn strain_of(&self, watch: &Watch<'_>) -> Result<Strain, ConnectError> {
+    pub(super) async fn strain_of(&self, watch: &StrainOf<'_>) -> Result<Strain, ConnectError> {
         let doing = "look at its strain";
         let tables = tables_of(watch.rules);
         let mut lease = self.watching.own.lease(self.engine.as_ref()).await.map_err(self.sql(doing))?;

@@ -15,7 +15,7 @@ use chrono::Timelike;
 pub use self::told::{HeldSystem, Told};
 use super::Engine;
 use super::survey::Progress;
-use crate::connect::{Connector, Watch};
+use crate::connect::{Connector, StrainOf};
 use crate::domain::brake::{Brake, Braked, Brakes, Change, Held, Pace, Reading, Sample};
 use crate::domain::id::SystemId;
 use crate::domain::rule::Rule;
@@ -165,7 +165,7 @@ impl Engine {
     pub async fn brake_samples(&self, connector: &dyn Connector, system: &SystemId, brakes: &Brakes) -> Vec<Sample> {
         let rules: Vec<&Rule> = self.loaded.policy.rules.values().filter(|rule| rule.system == *system).collect();
         let query = brakes.query.as_ref().map(|query| query.sql.as_str());
-        let watch = Watch { rules: &rules, query, replicas: &brakes.replicas };
+        let watch = StrainOf { rules: &rules, query, replicas: &brakes.replicas };
         let mut samples = Vec::new();
         let mut folders = vec![self.loaded.settings.state.clone(), self.loaded.settings.log.clone()];
         match connector.strain(&watch).await {
