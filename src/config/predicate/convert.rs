@@ -184,6 +184,10 @@ impl Converter<'_> {
 
     fn column(&mut self, expression: &Expr) -> Option<String> {
         match bare(expression) {
+            Expr::Identifier(name) if name.value.is_empty() => {
+                let help = "write a column between the quotes; empty text is ''";
+                self.refuse(expression, "a column without a name", "empty", help)
+            }
             Expr::Identifier(name) => Some(self.name(name)),
             Expr::CompoundIdentifier(names) => {
                 let last = names.last().map(|name| name.value.clone()).unwrap_or_default();

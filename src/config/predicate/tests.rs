@@ -82,6 +82,8 @@ fn everything_else_is_refused_with_its_place() {
         ("a LIKE 1", "1"),
         ("a LIKE 'x' ESCAPE '!'", "a LIKE 'x'"),
         ("a IS TRUE", "a"),
+        ("\"\" = 'x'", "\"\""),
+        ("5 > \"\"", "\"\""),
         ("a = 1 AND", "AND"),
         ("", ""),
     ] {
