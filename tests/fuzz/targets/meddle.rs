@@ -42,7 +42,8 @@ pub(super) fn meddle(files: &mut Files, earlier: &[Files], input: &mut Input<'_>
             return;
         }
         let what = input.byte() % 18;
-        let name = files.keys().nth(input.below(files.len())).cloned().unwrap_or_default();
+        // Where nothing is left, something may still come in.
+        let name = files.keys().nth(input.below(files.len())).cloned().unwrap_or_else(|| NAMES[5].into());
         match what {
             0..=9 => bytes_of(files.entry(name).or_default(), what, input),
             10 => drop(files.remove(&name)),
