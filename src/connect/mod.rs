@@ -95,6 +95,12 @@ pub trait Connector: Send + Sync {
         watch: &dyn CommitWatch,
     ) -> Result<Vec<Receipt>, EraseError>;
 
+    /// Whether a batch of this rule may be locked and judged while the one before it is still being erased. What both would
+    /// touch is then decided by the order of their turns ([`CommitWatch::before_write`]).
+    async fn side_by_side(&self, _rule: &Rule) -> Result<bool, ConnectError> {
+        Ok(false)
+    }
+
     /// Puts items back in one transaction, each wholly or not at all: parents before children, what was rewritten last.
     /// Nothing that is there is overwritten but the exact final form that the purge left. One answer per item.
     async fn restore(&self, undo: &Undo<'_>, watch: &dyn CommitWatch) -> Result<Vec<Back>, EraseError>;
@@ -363,12 +369,22 @@ pub trait Keeper: Sync {
     fn keep(&self, kept: &[Kept]) -> std::io::Result<()>;
 }
 
+/// Why a batch may not write what it has judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotNow {
+    /// It must be judged again: something that the judgement rests on has changed. The error of the batch is one that may be
+    /// tried again ([`Advice::RetryLater`]).
+    Again,
+    /// Never.
+    Never,
+}
+
 /// Stands before the first statement that writes, and between the last statement and COMMIT.
 #[async_trait]
 pub trait CommitWatch: Sync {
-    /// Waits until what must stand on this host's disk before anything is erased does: awaited before the first statement
-    /// that writes. An error means that nothing may be written.
-    async fn before_write(&self) -> std::io::Result<()> {
+    /// Waits until what must stand on this host's disk before anything is erased does, and until it is this batch's turn:
+    /// awaited before the first statement that writes. An error means that nothing may be written now.
+    async fn before_write(&self) -> Result<(), NotNow> {
         Ok(())
     }
 

@@ -21,7 +21,8 @@ pub enum Outcome {
     Withheld,
     /// The system refused. It stays.
     Failed,
-    /// Interrupted before it happened, and found unchanged afterwards. It stays.
+    /// Interrupted before it happened, and found unchanged afterwards; or never tried, since the batch before it ended the run.
+    /// It stays.
     NotDone,
     /// The answer was lost and could not be settled.
     Unknown,

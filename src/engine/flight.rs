@@ -44,8 +44,10 @@ pub(super) struct Ahead {
 
 /// What is to be written.
 pub(super) struct Chore {
-    pub(super) over: Option<(Over, Rule, Committer)>,
+    pub(super) over: Option<(Over, Arc<Rule>, Committer)>,
     pub(super) ahead: Option<Ahead>,
+    /// Outcomes of batches that the system has, besides.
+    pub(super) aloft: u64,
 }
 
 /// Whether the intent is on the disk: not yet known, or known.
@@ -108,7 +110,7 @@ impl Chore {
     /// Outcomes that are still to be written when this batch has begun: those of the last one, and its own.
     fn outcomes(&self) -> u64 {
         let over = self.over.as_ref().map_or(0, |(over, ..)| over.receipts.len() as u64);
-        over + self.ahead.as_ref().map_or(0, Ahead::count)
+        over + self.ahead.as_ref().map_or(0, Ahead::count) + self.aloft
     }
 
     fn write(self, log: &mut Log) -> Result<Wrote, EngineError> {

@@ -1,6 +1,7 @@
 //! Holds: placed and released as entries; seen at the latest by the next batch.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
@@ -50,7 +51,7 @@ impl Engine {
         if holds.digest() != digest {
             return Err(EngineError::Holds("the entries do not add up to the newest digest".into()));
         }
-        self.holds = holds;
+        self.holds = Arc::new(holds);
         Ok(())
     }
 
@@ -67,7 +68,7 @@ impl Engine {
             review: wish.review,
             placed: crate::now::now().date_naive(),
         };
-        let mut after = self.holds.clone();
+        let mut after = self.holds.as_ref().clone();
         after.add(hold.clone());
         self.record_hold(&hold, "placed", &after, &wish.reason)?;
         Ok(hold.id)
@@ -81,7 +82,7 @@ impl Engine {
         let hold = hold.ok_or_else(|| {
             EngineError::NoSuch(format!("there is no hold `{id}`: `bewaard hold list` shows those in force"))
         })?;
-        let mut after = self.holds.clone();
+        let mut after = self.holds.as_ref().clone();
         after.release(id);
         self.record_hold(&hold, "released", &after, reason)
     }

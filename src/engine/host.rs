@@ -80,7 +80,7 @@ impl Engine {
             log,
             view: View::default(),
             kept_view: 0,
-            holds,
+            holds: std::sync::Arc::new(holds),
             notes: Notes::new(&state),
             inflight: InFlightFolder::new(&state),
             quarantine: Quarantine::new(&state),

@@ -9,6 +9,7 @@ pub mod brakes;
 pub mod continuing;
 pub mod decision;
 pub mod doubt;
+mod erasing;
 pub mod explain;
 pub mod find_purge;
 mod findings;
@@ -72,7 +73,7 @@ pub struct Engine {
     view: View,
     /// Entries that the kept view knows.
     kept_view: u64,
-    holds: Holds,
+    holds: Arc<Holds>,
     notes: Notes,
     inflight: InFlightFolder,
     quarantine: Quarantine,

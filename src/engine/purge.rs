@@ -1,18 +1,20 @@
 //! Carrying out a mandate: what is still due and still in the set is found again and purged in batches.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 
 use super::batch::{BatchDone, RunContext};
 use super::batch_size::BatchSize;
+use super::erasing::Erasing;
 use super::flight::Over;
 use super::run::Mandate;
 use super::survey::{DueDays, PAGE, Progress, mark};
 use super::{Engine, EngineError};
 use crate::connect::{Absence, ConnectError, Connector, Item, Presence, Query};
-use crate::domain::brake::Held;
+use crate::crash_point;
+use crate::domain::brake::{Held, Pace};
 use crate::domain::decide::{Found, Verdict, decide};
 use crate::domain::digest::MacKey;
 use crate::domain::hold::Holds;
@@ -202,22 +204,32 @@ enum Supply {
 
 /// One walk of purging.
 struct Walk<'w> {
-    connector: &'w dyn Connector,
-    context: &'w RunContext<'w>,
+    connector: Arc<dyn Connector>,
+    context: &'w RunContext,
     pick: Pick<'w>,
     next: Next,
     supply: Supply,
+    /// Whether the next batch may be locked and judged while one is being erased.
+    side_by_side: bool,
+    /// The batches that the system has, the oldest first.
+    aloft: VecDeque<Erasing>,
     /// The batch whose outcomes are not yet written.
     last: Option<Over>,
     walked: Walked,
+}
+
+impl Walk<'_> {
+    /// (record, part) pairs of batches that the system has.
+    fn pairs_aloft(&self) -> u64 {
+        self.aloft.iter().map(Erasing::pairs).sum()
+    }
 }
 
 impl Engine {
     /// Purges in batches what is still due and still in the set.
     pub(super) async fn purge_walk(
         &mut self,
-        connector: &dyn Connector,
-        context: &RunContext<'_>,
+        context: &RunContext,
         mandate: &mut Mandate,
         tried: &mut Tried,
         progress: &dyn Progress,
@@ -226,7 +238,11 @@ impl Engine {
             Some(items) => Supply::Planned(Box::new(items)),
             None => Supply::Found { after: None, page: Vec::new().into_iter(), end: false },
         };
-        let rule = context.rule;
+        let rule: &Rule = &context.rule;
+        let connector = self.system(&rule.system)?;
+        // Where a second look stops the run, or each batch is kept, they go one by one.
+        let alone = mandate.look_again || context.keeping.is_some();
+        let side_by_side = !alone && connector.side_by_side(rule).await?;
         let pick = Pick { rule, mandate, collection: rule.selection.collection(), key: self.mac_key(Purpose::Plan)? };
         let next = Next {
             due: Vec::new(),
@@ -235,15 +251,34 @@ impl Engine {
             last_day_left: mandate.on_last_day,
             size: BatchSize::first(),
         };
-        let mut walk = Walk { connector, context, pick, next, supply, last: None, walked: Walked::default() };
+        let (aloft, last, walked) = (VecDeque::new(), None, Walked::default());
+        let mut walk = Walk { connector, context, pick, next, supply, side_by_side, aloft, last, walked };
         let went = self.batches(&mut walk, tried, progress).await;
         // Whatever ended it: what is done is written.
-        if let Some(last) = walk.last.take() {
-            let absence = self.conclude(connector, rule, last).await?;
-            walk.walked.absence.merge(&absence);
+        if went.is_err() {
+            walk.aloft.iter().for_each(Erasing::never);
         }
+        let ended = self.end_all(&mut walk, tried).await;
         went?;
+        ended?;
         Ok(walk.walked)
+    }
+
+    /// Waits for every batch that the system has, and writes what became of them.
+    async fn end_all(&mut self, walk: &mut Walk<'_>, tried: &mut Tried) -> Result<(), EngineError> {
+        while !walk.aloft.is_empty() {
+            self.end_oldest(walk, tried).await?;
+        }
+        self.conclude_last(walk).await
+    }
+
+    /// Writes the outcomes of the last batch, before anything else is done.
+    async fn conclude_last(&mut self, walk: &mut Walk<'_>) -> Result<(), EngineError> {
+        let Some(last) = walk.last.take() else { return Ok(()) };
+        let (connector, aloft) = (Arc::clone(&walk.connector), walk.pairs_aloft());
+        let absence = self.conclude(connector.as_ref(), &walk.context.rule, last, aloft).await?;
+        walk.walked.absence.merge(&absence);
+        Ok(())
     }
 
     async fn batches(
@@ -263,7 +298,7 @@ impl Engine {
             if batch.is_empty() {
                 return Ok(());
             }
-            self.next_batch(walk, batch, &since, tried, progress).await?;
+            self.next_batch(walk, (batch, since), tried, progress).await?;
             if walk.walked.ends() || !more {
                 return Ok(());
             }
@@ -310,19 +345,18 @@ impl Engine {
     async fn next_batch(
         &mut self,
         walk: &mut Walk<'_>,
-        batch: Vec<Item>,
-        since: &[NaiveDate],
+        batch: (Vec<Item>, Vec<NaiveDate>),
         tried: &mut Tried,
         progress: &dyn Progress,
     ) -> Result<(), EngineError> {
-        let rule = walk.context.rule;
-        if self.must_wait(walk.connector, rule, progress).await {
+        let rule: &Rule = &walk.context.rule;
+        if self.must_wait(walk.connector.as_ref(), rule, progress).await {
             // What is done is written before anybody waits.
-            if let Some(last) = walk.last.take() {
-                let absence = self.conclude(walk.connector, rule, last).await?;
-                walk.walked.absence.merge(&absence);
+            self.end_all(walk, tried).await?;
+            if walk.walked.ends() {
+                return Ok(());
             }
-            walk.walked.brakes = self.wait_for_brakes(walk.connector, rule, progress).await;
+            walk.walked.brakes = self.wait_for_brakes(walk.connector.as_ref(), rule, progress).await;
             if walk.walked.ends() {
                 return Ok(());
             }
@@ -334,32 +368,59 @@ impl Engine {
             walk.walked.stopped = true;
             return Ok(());
         }
-        let batch = Arc::new(batch);
-        let last = walk.last.take();
-        let (mut done, absence) = self.purge_batch(walk.connector, walk.context, Arc::clone(&batch), last).await?;
-        walk.last = done.over.take();
-        let pace = self.after_batch(&rule.system, done.took);
-        let walked = &mut walk.walked;
-        walk.next.size.learn(batch.len(), done.took, pace);
-        walked.seen += batch.iter().map(|item| item.parts.len() as u64).sum::<u64>();
-        walked.records += batch.len() as u64;
-        walked.refused += done.refused.len() as u64;
-        walked.tally.merge(&done.tally);
-        walked.absence.merge(&absence);
-        walked.absence.merge(&done.absence);
-        for place in &done.refused {
-            let mark = batch.get(*place).and_then(|item| walk.pick.tried_mark(&item.key));
-            tried.extend(mark.zip(since.get(*place).copied()));
-        }
-        walked.failure = done.failure.take();
-        if walk.pick.mandate.look_again {
-            if let Some(last) = walk.last.take() {
-                let absence = self.conclude(walk.connector, rule, last).await?;
-                walk.walked.absence.merge(&absence);
-            }
-            walk.walked.back += found_again(walk.connector, rule, &batch, &done).await?;
+        let (last, aloft) = (walk.last.take(), walk.pairs_aloft());
+        let (batch, absence) = self.begin_batch(&walk.connector, walk.context, batch, last, aloft).await?;
+        walk.walked.absence.merge(&absence);
+        walk.aloft.push_back(batch);
+        let behind = walk.side_by_side && self.pace(&rule.system) == Pace::Fast;
+        while walk.aloft.len() > usize::from(behind) {
+            self.end_oldest(walk, tried).await?;
         }
         progress.at(rule.id.as_str(), walk.walked.seen, walk.pick.mandate.set.len());
+        Ok(())
+    }
+
+    /// Waits for the oldest batch that the system has, gives the next one its turn, and takes in what became of it.
+    async fn end_oldest(&mut self, walk: &mut Walk<'_>, tried: &mut Tried) -> Result<(), EngineError> {
+        self.conclude_last(walk).await?;
+        let Some(mut batch) = walk.aloft.pop_front() else { return Ok(()) };
+        let Walk { aloft, side_by_side, .. } = &mut *walk;
+        let answer = batch.end(|| {
+            // It may have met the one behind it, and will again.
+            *side_by_side = false;
+            aloft.iter().for_each(Erasing::lets_go);
+        });
+        let answer = answer.await;
+        // What happens from here on is behind the oldest batch and before those behind it.
+        crash_point!("turn");
+        let well = matches!(answer, Some((Ok(_), _))) && !walk.walked.ends();
+        if well && !walk.aloft.is_empty() {
+            self.refresh_holds()?;
+        }
+        for next in walk.aloft.iter().take(1) {
+            if well { next.goes(&self.holds) } else { next.never() }
+        }
+        let connector = Arc::clone(&walk.connector);
+        let mut done = self.end_batch(connector.as_ref(), walk.context, &batch, answer).await?;
+        walk.last = done.over.take();
+        let rule: &Rule = &walk.context.rule;
+        let pace = self.after_batch(&rule.system, done.took);
+        let walked = &mut walk.walked;
+        walk.next.size.learn(batch.items.len(), done.took, pace);
+        walked.seen += batch.pairs();
+        walked.records += batch.items.len() as u64;
+        walked.refused += done.refused.len() as u64;
+        walked.tally.merge(&done.tally);
+        walked.absence.merge(&done.absence);
+        for place in &done.refused {
+            let mark = batch.items.get(*place).and_then(|item| walk.pick.tried_mark(&item.key));
+            tried.extend(mark.zip(batch.since.get(*place).copied()));
+        }
+        walked.failure = walked.failure.take().or(done.failure.take());
+        if walk.pick.mandate.look_again {
+            self.conclude_last(walk).await?;
+            walk.walked.back += found_again(connector.as_ref(), rule, &batch.items, &done).await?;
+        }
         Ok(())
     }
 }

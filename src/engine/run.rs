@@ -6,6 +6,8 @@
 mod left;
 mod report;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use self::left::LeftOver;
@@ -253,16 +255,16 @@ impl Engine {
         self.record(&bodies)?;
         let window = keeping.as_ref().map(|keeping| (run.clone(), keeping.until));
         let context = RunContext {
-            rule,
+            rule: Arc::new(rule.clone()),
             run: run.clone(),
             plan: mandate.plan,
             decision: mandate.decision,
             moment: mandate.moment,
-            keeping,
+            keeping: keeping.map(Arc::new),
         };
         // A set that was released beyond a limit runs under its own approval, whatever today's plan would be.
         let gate = if mandate.plan == plan.id { gate } else { Gate::Open };
-        let walked = self.purge_walk(connector, &context, mandate, &mut job.tried, progress).await?;
+        let walked = self.purge_walk(&context, mandate, &mut job.tried, progress).await?;
         let left = self.left_over(connector, rule, mandate, &walked).await?;
         let how = ended(mandate, &walked, &left);
         self.record_end(job, &run, how, mandate, &walked)?;

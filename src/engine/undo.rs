@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::Days;
 
-use super::batch::{OUTCOME_BYTES, Watch, with_retries};
+use super::batch::OUTCOME_BYTES;
+use super::erasing::{Retries, Watch};
 use super::holds::HoldWish;
 use super::quarantine::{KeptBatch, KeptRecord, is_damaged};
 use super::view::WindowFact;
@@ -333,7 +334,13 @@ impl Engine {
     ) -> Result<Vec<Back>, EraseError> {
         let kept: Vec<&[u8]> = wanted.iter().map(|one| one.record.bytes.as_slice()).collect();
         let watch = Watch { folder: &self.undoing, batch: undo, keeper: None, intended: None };
-        with_retries(undo, async || connector.restore(&Undo { id: undo, kept: &kept }, &watch).await).await
+        let mut retries = Retries::of(undo);
+        loop {
+            let answer = connector.restore(&Undo { id: undo, kept: &kept }, &watch).await;
+            if !retries.again(&answer).await {
+                return answer;
+            }
+        }
     }
 
     /// One answer for each (record, part) under one signed head, then the file goes. Gives how many rows were left.

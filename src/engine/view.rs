@@ -301,7 +301,7 @@ impl View {
                 };
                 self.open.insert(batch.clone(), open);
                 // While one is erased the one before it is still looked for.
-                self.last_batches.truncate(1);
+                self.last_batches.truncate(2);
                 self.last_batches.insert(0, LastBatch { batch: batch.clone(), rule: rule.clone(), purged: 0 });
             }
             Body::Outcome { batch, rule, part, record, result, until, .. } => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use bewaard::connect::{Batch, CommitWatch, Connector, EraseError, FieldKeys, Item, Judge, Query};
+use bewaard::connect::{Batch, CommitWatch, Connector, EraseError, FieldKeys, Item, Judge, NotNow, Query};
 use bewaard::domain::clock::ClockFormat;
 use bewaard::domain::decide::{Found, KeepReason, Moment, Verdict, decide};
 use bewaard::domain::digest::MacKey;
@@ -189,11 +189,11 @@ pub(crate) struct Watch {
 
 #[async_trait]
 impl CommitWatch for Watch {
-    async fn before_write(&self) -> std::io::Result<()> {
+    async fn before_write(&self) -> Result<(), NotNow> {
         // As one that is still being written: whoever does not wait goes on meanwhile.
         tokio::task::yield_now().await;
         self.point("before-write");
-        if self.intent_fails { Err(std::io::Error::other("disk")) } else { Ok(()) }
+        if self.intent_fails { Err(NotNow::Never) } else { Ok(()) }
     }
     fn before_commit(&self, _ticket: Option<&str>) -> std::io::Result<()> {
         if self.disk_fails { Err(std::io::Error::other("disk")) } else { Ok(()) }

@@ -39,6 +39,7 @@ macro_rules! on_both {
 mod firm;
 mod proxy;
 
+mod aloft;
 mod brakes;
 mod crash;
 mod failover;

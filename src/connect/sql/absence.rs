@@ -28,7 +28,7 @@ impl SqlConnector {
     pub(super) async fn look_for(&self, look: &Look<'_>) -> Result<Absence, ConnectError> {
         let doing = "look for what is left of a batch";
         let memory = self.remembered(look.batch);
-        let resolved = match memory.as_ref().and_then(Memory::resolved) {
+        let resolved = match memory.as_ref().map(Memory::resolved) {
             // The paths are those of the moment when the values were read.
             Some(resolved) => resolved,
             None => self.resolved(look.rule, doing).await?,
@@ -94,7 +94,7 @@ impl Search<'_> {
     async fn left(&self, session: &mut dyn Session, memory: &Memory) -> Result<BTreeMap<String, u64>, ReadFault> {
         let mut left: BTreeMap<String, u64> = BTreeMap::new();
         for (place, path) in paths(self.reader.resolved).iter().enumerate() {
-            let values = memory.of(place);
+            let values = memory.values(place);
             let (name, count) = match path {
                 Path::Own(columns) => {
                     // An empty text is nobody's: other records have it too.

@@ -12,12 +12,12 @@ use tokio::sync::Mutex;
 use super::engine::{Engine, FaultKind, Purpose, Session, SqlFault, Statement, TicketFate};
 use super::erase::{self, Eraser};
 use super::fault;
-use super::memory::Memory;
+use super::memory::{Memories, Memory};
 use super::records::Reader;
 use super::resolve::{self, RECORD, Resolved};
 use super::restore::{self, Restorer};
 use super::schema;
-use super::sessions::{Lease, Slot};
+use super::sessions::{self, Lease, Slot};
 use super::strain::Watching;
 use super::tables;
 use crate::connect::{
@@ -39,12 +39,12 @@ pub struct SqlConnector {
     pub(super) keys: FieldKeys,
     pub(super) batch_table: bool,
     pub(super) read: Slot,
-    write: Slot,
+    write: [Slot; 2],
     lock: Slot,
     pub(super) watching: Watching,
     cache: Mutex<HashMap<RuleId, Known>>,
-    /// Old values of the last batch, until they were looked for.
-    memory: std::sync::Mutex<Memory>,
+    /// Old values of the last batches, until they were looked for.
+    memories: std::sync::Mutex<Memories>,
 }
 
 /// What is known of a rule in this database.
@@ -72,11 +72,11 @@ impl SqlConnector {
             keys,
             batch_table,
             read: Slot::new(Purpose::Read),
-            write: Slot::new(Purpose::Write),
+            write: [Slot::new(Purpose::Write), Slot::new(Purpose::Write)],
             lock: Slot::new(Purpose::Write),
             watching: Watching::new(),
             cache: Mutex::new(HashMap::new()),
-            memory: std::sync::Mutex::default(),
+            memories: std::sync::Mutex::default(),
         }
     }
 
@@ -126,7 +126,11 @@ impl SqlConnector {
 
     /// What is remembered of this batch, once.
     pub(super) fn remembered(&self, batch: &BatchId) -> Option<Memory> {
-        self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take(batch)
+        self.memories().take(batch)
+    }
+
+    fn memories(&self) -> std::sync::MutexGuard<'_, Memories> {
+        self.memories.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(super) fn reader<'a>(&'a self, rule: &'a Rule, resolved: &'a Resolved) -> Reader<'a> {
@@ -154,7 +158,7 @@ impl SqlConnector {
     async fn restore_on(&self, undo: &Undo<'_>, watch: &dyn CommitWatch) -> Result<Vec<Back>, EraseError> {
         let failed = |found: SqlFault| EraseError::NotDone(fault::from_sql(&self.system, restore::DOING, &found));
         let wholes = restore::read(&self.system, undo).map_err(|error| EraseError::NotDone(*error))?;
-        let mut lease = self.write.lease(self.engine.as_ref()).await.map_err(failed)?;
+        let mut lease = self.write[0].lease(self.engine.as_ref()).await.map_err(failed)?;
         if self.batch_table {
             self.ready_batch_table(undo.id, lease.session()).await?;
         }
@@ -175,7 +179,7 @@ impl SqlConnector {
     ) -> Result<Vec<Receipt>, EraseError> {
         let resolved = self.resolved(batch.rule, erase::DOING).await.map_err(EraseError::NotDone)?;
         let not_done = |found: SqlFault| EraseError::NotDone(fault::from_sql(&self.system, erase::DOING, &found));
-        let mut lease = self.write.lease(self.engine.as_ref()).await.map_err(not_done)?;
+        let mut lease = sessions::lease_one_of(&self.write, self.engine.as_ref()).await.map_err(not_done)?;
         if self.batch_table {
             self.ready_batch_table(batch.id, lease.session()).await?;
         }
@@ -187,12 +191,12 @@ impl SqlConnector {
             judge,
             watch,
             batch_row: self.batch_table,
-            memory: &self.memory,
+            memory: std::sync::Mutex::new(Memory::of(batch.id, &resolved)),
             by_span: &AtomicBool::new(true),
             wrote: &AtomicBool::new(false),
         };
-        eraser.memory().begin(batch.id, &resolved);
         let (result, reusable) = eraser.run(lease.session()).await;
+        self.memories().keep(eraser.memory.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
         if reusable {
             lease.keep();
         } else {
@@ -321,13 +325,18 @@ impl Connector for SqlConnector {
         self.erase_on(batch, judge, watch).await
     }
 
+    async fn side_by_side(&self, rule: &Rule) -> Result<bool, ConnectError> {
+        let resolved = self.resolved(rule, erase::DOING).await?;
+        Ok(self.engine.side_by_side() && resolved.is_plain())
+    }
+
     async fn restore(&self, undo: &Undo<'_>, watch: &dyn CommitWatch) -> Result<Vec<Back>, EraseError> {
         self.restore_on(undo, watch).await
     }
 
     async fn look_back(&self, undo: &Undo<'_>) -> Result<Vec<Back>, ConnectError> {
         let doing = "look whether records are back";
-        let mut lease = self.write.lease(self.engine.as_ref()).await.map_err(self.sql(doing))?;
+        let mut lease = self.write[0].lease(self.engine.as_ref()).await.map_err(self.sql(doing))?;
         let wholes = restore::read(&self.system, undo).map_err(|error| *error)?;
         let session = lease.session();
         session.begin().await.map_err(self.sql(doing))?;
@@ -372,7 +381,7 @@ impl Connector for SqlConnector {
         let doing = "look for records again";
         let resolved = self.resolved(rule, doing).await?;
         let reader = self.reader(rule, &resolved);
-        let mut lease = self.write.lease(self.engine.as_ref()).await.map_err(self.sql(doing))?;
+        let mut lease = self.write[0].lease(self.engine.as_ref()).await.map_err(self.sql(doing))?;
         let session = lease.session();
         session.begin().await.map_err(self.sql(doing))?;
         let presence = super::locate::locate(&reader, session, items)

@@ -169,6 +169,10 @@ pub trait Engine: Send + Sync {
     fn hold_tables(&self, _tables: &[&TableName]) -> Option<Statement> {
         None
     }
+    /// Whether two transactions of ours may be open at one time.
+    fn side_by_side(&self) -> bool {
+        true
+    }
     /// The statement that asks now what else is asked at COMMIT: constraints that are deferred.
     fn ask_deferred(&self) -> Option<Statement> {
         None
@@ -286,6 +290,8 @@ pub trait Dialect: Send + Sync {
     fn deletes_rows_that_refer_to_themselves(&self) -> bool {
         true
     }
+    /// An aggregate of whole numbers as one text, with commas between them.
+    fn joined(&self, expression: &str) -> String;
     /// At most this many bound values in one statement.
     fn max_bound(&self) -> usize;
 }

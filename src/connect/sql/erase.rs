@@ -15,8 +15,8 @@ use super::fault;
 use super::memory::Memory;
 use super::records::{ReadFault, Reader, Record};
 use super::resolve::Resolved;
-use super::span::Span;
-use crate::connect::{Advice, Batch, CommitWatch, ConnectError, EraseError, Judge};
+use super::span::Locked;
+use crate::connect::{Advice, Batch, CommitWatch, ConnectError, EraseError, Judge, NotNow};
 use crate::domain::id::SystemId;
 use crate::domain::outcome::{Outcome, Receipt};
 use crate::domain::selection::TableName;
@@ -34,7 +34,7 @@ pub(super) struct Eraser<'a> {
     pub(super) judge: &'a dyn Judge,
     pub(super) watch: &'a dyn CommitWatch,
     pub(super) batch_row: bool,
-    pub(super) memory: &'a std::sync::Mutex<Memory>,
+    pub(super) memory: std::sync::Mutex<Memory>,
     /// Whether a range of the key may stand for a list of keys; no more once it held another number of rows.
     pub(super) by_span: &'a AtomicBool,
     /// Whether something was sent that writes: without transactions there is no way back from there.
@@ -71,6 +71,8 @@ pub(super) enum Halt {
     Altered(String),
     /// What must be on our own disk before COMMIT is not.
     Watch,
+    /// What the batch was judged by has changed.
+    Stale,
     /// The answer to COMMIT is lost.
     Lost(SqlFault),
 }
@@ -78,6 +80,15 @@ pub(super) enum Halt {
 impl From<SqlFault> for Halt {
     fn from(fault: SqlFault) -> Self {
         Self::Read(ReadFault::Sql(fault))
+    }
+}
+
+impl From<NotNow> for Halt {
+    fn from(why: NotNow) -> Self {
+        match why {
+            NotNow::Again => Self::Stale,
+            NotNow::Never => Self::Watch,
+        }
     }
 }
 
@@ -104,13 +115,13 @@ pub(super) struct Intent {
     pub(super) delete: Vec<usize>,
     /// Items of which these parts are anonymised.
     pub(super) write: Vec<(usize, Vec<usize>)>,
-    /// A span of the key in which exactly the records that go were read and locked.
-    pub(super) span: Option<Span>,
+    /// A span of the key in which all records that go were read and locked.
+    pub(super) span: Option<Locked>,
 }
 
 impl<'a> Eraser<'a> {
     /// What will be looked for after COMMIT.
-    pub(super) fn memory(&self) -> std::sync::MutexGuard<'a, Memory> {
+    pub(super) fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -292,7 +303,7 @@ impl<'a> Eraser<'a> {
             None => None,
         };
         self.look_aside_again(session, &intent).await?;
-        self.watch.before_write().await.map_err(|_| Halt::Watch)?;
+        self.watch.before_write().await?;
         self.wrote.fetch_or(this.commit && self.resolved().nodes.len() > 1, Ordering::SeqCst);
         let children = self.erase_children(session, &below, &intent).await?;
         self.point(this, "after-children");
@@ -392,6 +403,7 @@ impl<'a> Eraser<'a> {
             Halt::Watch => {
                 EraseError::NotDone(own("what must stand on this host's disk first could not be written", Advice::Fix))
             }
+            Halt::Stale => EraseError::NotDone(own("it must be judged again", Advice::RetryLater)),
             Halt::Again(_) | Halt::Mismatch => {
                 EraseError::NotDone(own("other rows were changed than those that were read", Advice::Stop))
             }

@@ -7,7 +7,7 @@ use super::children::Below;
 use super::engine::Session;
 use super::erase::{Eraser, Halt, Intent, Settled, Try};
 use super::records::{Record, newest_by_server};
-use super::span::Span;
+use super::span::{Locked, Span};
 use crate::domain::outcome::Outcome;
 use crate::domain::value::{Key, Scalar};
 
@@ -27,16 +27,15 @@ impl Eraser<'_> {
         }
         let wants = self.judge.wants_identities();
         let span = self.span(this, &keys);
-        let (mut records, alone) = match span {
+        let (mut records, locked) = match span {
             Some(span) => self.lock_span(session, span, &keys).await?,
-            None => (reader.rows_by_key(session, &keys, wants, true).await?, false),
+            None => (reader.rows_by_key(session, &keys, wants, true).await?, Vec::new()),
         };
-        let locked = records.len();
         self.point(this, "after-lock");
         reader.read_related(session, &mut records, true).await?;
         let mut by_key: HashMap<Key, Record> = records.into_iter().map(|record| (record.key.clone(), record)).collect();
         let mut intent =
-            Intent { records: HashMap::with_capacity(locked), delete: Vec::new(), write: Vec::new(), span: None };
+            Intent { records: HashMap::with_capacity(by_key.len()), delete: Vec::new(), write: Vec::new(), span: None };
         let mut found = |item: &usize| (*item, self.key(*item).and_then(|key| by_key.remove(key)));
         let found: Vec<(usize, Option<Record>)> = this.items.iter().map(&mut found).collect();
         // A record that the server takes for one of these although its key is written otherwise now (another case, a
@@ -48,7 +47,9 @@ impl Eraser<'_> {
                 None => self.settle(settled, item, missing),
             }
         }
-        intent.span = span.filter(|_| alone && intent.delete.len() == locked);
+        let goes: HashSet<&Key> = intent.delete.iter().filter_map(|item| self.key(*item)).collect();
+        let (go, stay): (Vec<Key>, Vec<Key>) = locked.into_iter().partition(|key| goes.contains(key));
+        intent.span = span.filter(|_| go.len() == goes.len()).and_then(|span| Locked::without(span, stay));
         Ok(intent)
     }
 
@@ -58,25 +59,24 @@ impl Eraser<'_> {
         if may && self.by_span.load(Ordering::SeqCst) { Span::of(keys.iter().copied()) } else { None }
     }
 
-    /// Locks and reads the records of a span, and says whether no others are there. What is not among them any more is
-    /// read by its key: it is gone, or has changed.
+    /// Locks and reads the records of a span, and gives the keys of all that were locked in it. What is not among them any
+    /// more is read by its key: it is gone, or has changed.
     async fn lock_span(
         &self,
         session: &mut dyn Session,
         span: Span,
         keys: &[&Key],
-    ) -> Result<(Vec<Record>, bool), Halt> {
+    ) -> Result<(Vec<Record>, Vec<Key>), Halt> {
         let wants = self.judge.wants_identities();
         let mut records = self.reader.lock_span(session, span, self.batch.due_by, wants).await?;
         let wanted: HashSet<&Key> = keys.iter().copied().collect();
-        let before = records.len();
+        let locked: Vec<Key> = records.iter().map(|record| record.key.clone()).collect();
         records.retain(|record| wanted.contains(&record.key));
-        let alone = records.len() == before;
         let found: HashSet<&Key> = records.iter().map(|record| &record.key).collect();
         let missing: Vec<&Key> = keys.iter().copied().filter(|key| !found.contains(key)).collect();
         let more = self.reader.rows_by_key(session, &missing, wants, true).await?;
         records.extend(more);
-        Ok((records, alone))
+        Ok((records, locked))
     }
 
     fn judge_one(&self, place: usize, record: Record, settled: &mut Settled, intent: &mut Intent) {

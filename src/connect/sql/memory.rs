@@ -1,7 +1,7 @@
 //! What the erasing transaction remembers of the records that it takes, so that they can be looked for afterwards.
 //!
-//! The values live here only until they were looked for once, or the next batch begins, and are wiped then. They are
-//! written nowhere: what a crash leaves is looked for by key alone.
+//! The values live here only until they were looked for once, or a few more batches have begun, and are wiped then. They
+//! are written nowhere: what a crash leaves is looked for by key alone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -89,11 +89,10 @@ pub(super) fn paths(resolved: &Resolved) -> Vec<Path<'_>> {
 type Values = BTreeMap<usize, Vec<Vec<Scalar>>>;
 
 /// Old values of one batch.
-#[derive(Default)]
 pub(super) struct Memory {
-    batch: Option<BatchId>,
+    batch: BatchId,
     /// The rule as it was held against the catalogue then: the paths are counted in it.
-    resolved: Option<Arc<Resolved>>,
+    resolved: Arc<Resolved>,
     /// Of transactions that were committed.
     kept: Values,
     /// Of the transaction that is open.
@@ -101,11 +100,9 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Forgets what was, and waits for this batch.
-    pub(super) fn begin(&mut self, batch: &BatchId, resolved: &Arc<Resolved>) {
-        *self = Self::default();
-        self.batch = Some(batch.clone());
-        self.resolved = Some(Arc::clone(resolved));
+    /// Of this batch, still empty.
+    pub(super) fn of(batch: &BatchId, resolved: &Arc<Resolved>) -> Self {
+        Self { batch: batch.clone(), resolved: Arc::clone(resolved), kept: Values::new(), open: Values::new() }
     }
 
     /// What a transaction that begins is about to take. What is known of one that was rolled back is forgotten.
@@ -121,22 +118,39 @@ impl Memory {
         }
     }
 
-    /// What is remembered of this batch, once.
-    pub(super) fn take(&mut self, batch: &BatchId) -> Option<Self> {
-        (self.batch.as_ref() == Some(batch)).then(|| std::mem::take(self))
-    }
-
     /// The rule as it was when these values were read.
-    pub(super) fn resolved(&self) -> Option<Arc<Resolved>> {
-        self.resolved.clone()
+    pub(super) fn resolved(&self) -> Arc<Resolved> {
+        Arc::clone(&self.resolved)
     }
 
     /// The values of a path, each once.
-    pub(super) fn of(&self, path: usize) -> Vec<&Vec<Scalar>> {
+    pub(super) fn values(&self, path: usize) -> Vec<&Vec<Scalar>> {
         let mut values: Vec<&Vec<Scalar>> = self.kept.get(&path).into_iter().flatten().collect();
         values.sort();
         values.dedup();
         values
+    }
+}
+
+/// The last few batches whose values were not looked for yet, the newest first.
+#[derive(Default)]
+pub(super) struct Memories(Vec<Memory>);
+
+impl Memories {
+    /// Batches of one connector that may be open, or still to be looked for, at one time.
+    const MOST: usize = 3;
+
+    /// Keeps what a batch left; the oldest is forgotten. Of a batch that was tried again the last try counts.
+    pub(super) fn keep(&mut self, memory: Memory) {
+        self.0.retain(|one| one.batch != memory.batch);
+        self.0.truncate(Self::MOST - 1);
+        self.0.insert(0, memory);
+    }
+
+    /// What is remembered of this batch, once.
+    pub(super) fn take(&mut self, batch: &BatchId) -> Option<Memory> {
+        let place = self.0.iter().position(|one| one.batch == *batch)?;
+        Some(self.0.remove(place))
     }
 }
 

@@ -54,6 +54,16 @@ pub(super) struct Resolved {
     pub(super) copies: Vec<Copy>,
 }
 
+impl Resolved {
+    /// Whether what a batch of this rule reads and writes is its records' alone, so that two batches don't meet.
+    pub(super) fn is_plain(&self) -> bool {
+        let alone = |node: &Node| {
+            node.action == super::relate::NodeAction::Delete && node.loops.is_empty() && node.table.transactional
+        };
+        !self.looks_aside && self.nodes.iter().all(alone)
+    }
+}
+
 /// A clock source with its column found.
 #[derive(Debug)]
 pub(super) struct Source {

@@ -2,7 +2,7 @@
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::engine::{Engine, Purpose, Session, SqlFault};
+use super::engine::{Engine, FaultKind, Purpose, Session, SqlFault};
 
 /// A place for one connection, made when it is first needed.
 pub(super) struct Slot {
@@ -24,7 +24,15 @@ impl Slot {
 
     /// Waits for the place and takes its connection, or makes one.
     pub(super) async fn lease(&self, engine: &dyn Engine) -> Result<Lease<'_>, SqlFault> {
-        let mut place = self.kept.lock().await;
+        let place = self.kept.lock().await;
+        self.in_place(place, engine).await
+    }
+
+    async fn in_place<'s>(
+        &self,
+        mut place: MutexGuard<'s, Option<Box<dyn Session>>>,
+        engine: &dyn Engine,
+    ) -> Result<Lease<'s>, SqlFault> {
         let session = match place.take() {
             Some(session) => session,
             None => engine.connect(self.purpose).await?,
@@ -38,6 +46,19 @@ impl Slot {
         let session = place.take()?;
         Some(Lease { place, session })
     }
+}
+
+/// The connection of the first place that is free; waits for the last where none is.
+pub(super) async fn lease_one_of<'s>(places: &'s [Slot], engine: &dyn Engine) -> Result<Lease<'s>, SqlFault> {
+    let [before @ .., last] = places else {
+        return Err(SqlFault { kind: FaultKind::Other, code: "no place for a connection".into() });
+    };
+    for slot in before {
+        if let Ok(place) = slot.kept.try_lock() {
+            return slot.in_place(place, engine).await;
+        }
+    }
+    last.lease(engine).await
 }
 
 impl Lease<'_> {

@@ -1,23 +1,23 @@
 //! Batches whose keys are whole numbers that lie close together: they are locked, deleted and looked for by one range
 //! of the key, which a server serves several times as fast as a list of keys.
 //!
-//! The range may hold other rows. What is read in it is compared with the batch, key by key, and it is deleted by only
-//! where every row that was read and locked there goes; the count must then be theirs. A row that comes into the range
+//! The range may hold other rows. What is read in it is compared with the batch, key by key; it is deleted by without the
+//! few that were read and locked there and stay, and the count must be that of the batch. A row that comes into the range
 //! in between makes the count another, and the batch is done again by its keys.
-
-use std::collections::HashSet;
 
 use chrono::NaiveDate;
 
 use super::engine::{Session, Statement};
-use super::records::{ReadFault, Reader, Record, usable_key, where_all};
-use super::resolve::{RECORD, Resolved};
+use super::records::{ReadFault, Reader, Record, aliased, flat, where_all};
+use super::resolve::RECORD;
 use crate::domain::value::{Key, Scalar};
 
 /// Fewer keys are as quickly listed.
 const LEAST: usize = 20;
 /// Where the range could hold more rows for each one that is wanted, the keys are listed.
 const SPARSE: u64 = 8;
+/// Where more rows that are locked in the range stay, those that go are listed.
+const MOST_STAY: usize = 256;
 
 /// A range of keys, both ends in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,16 +46,42 @@ impl Span {
         let text = format!("{key} >= {} AND {key} <= {}", dialect.bound(1, column), dialect.bound(2, column));
         Some((text, vec![Scalar::Int(self.first), Scalar::Int(self.last)]))
     }
+
+    /// The place of a key in it.
+    fn place(self, key: &Key) -> Option<usize> {
+        let [Scalar::Int(number)] = key.0.as_slice() else { return None };
+        if !(self.first..=self.last).contains(number) {
+            return None;
+        }
+        number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok())
+    }
+}
+
+/// A span in which every row that the rule selects and that may be due was read and locked.
+pub(super) struct Locked {
+    pub(super) span: Span,
+    /// The keys of those that stay; filled up to a power of two, so that few statements are prepared.
+    stay: Vec<Key>,
+}
+
+impl Locked {
+    /// With the rows that stay; `None` where they are too many to be named.
+    pub(super) fn without(span: Span, mut stay: Vec<Key>) -> Option<Self> {
+        if let Some(last) = stay.last().cloned() {
+            stay.resize(stay.len().next_power_of_two(), last);
+        }
+        (stay.len() <= MOST_STAY).then_some(Self { span, stay })
+    }
 }
 
 impl Reader<'_> {
     /// What the rule selects in a span and may be due by a day: the conditions, with their values.
-    fn due_in(&self, span: Span, due_by: NaiveDate) -> (String, Vec<Scalar>) {
+    fn due_in(&self, span: Span, due_by: NaiveDate) -> (Vec<String>, Vec<Scalar>) {
         let (range, values) = span.condition(self).unwrap_or_else(|| ("1 = 0".into(), Vec::new()));
         let mut conditions = vec![range];
         conditions.extend(self.resolved.filter.iter().cloned());
         conditions.extend(super::preselect::may_be_due(self, due_by));
-        (where_all(&conditions), values)
+        (conditions, values)
     }
 
     /// Reads and locks the selected records of a span that may be due, without the clocks of related rows.
@@ -67,20 +93,24 @@ impl Reader<'_> {
         identities: bool,
     ) -> Result<Vec<Record>, ReadFault> {
         let (conditions, values) = self.due_in(span, due_by);
-        let text = format!("{}{conditions}{}", self.select(identities), self.dialect.lock());
+        let text = format!("{}{}{}", self.select(identities), where_all(&conditions), self.dialect.lock());
         let rows = session.rows(&Statement { text, values }).await?;
         rows.into_iter().map(|row| self.parse(row)).collect()
     }
 
-    /// The statement that deletes what [`lock_span`](Self::lock_span) reads.
-    pub(super) fn delete_span(&self, span: Span, due_by: NaiveDate) -> Statement {
-        let (conditions, values) = self.due_in(span, due_by);
+    /// The statement that deletes what [`lock_span`](Self::lock_span) reads, without those that stay.
+    pub(super) fn delete_span(&self, locked: &Locked, due_by: NaiveDate) -> Statement {
+        let (mut conditions, mut values) = self.due_in(locked.span, due_by);
+        if !locked.stay.is_empty() {
+            let key = aliased(self.dialect, RECORD, &self.resolved.key);
+            conditions.push(format!("NOT ({})", self.dialect.key_in(&key, locked.stay.len(), values.len() + 1)));
+            values.extend(flat(&locked.stay.iter().collect::<Vec<_>>()));
+        }
         let from = self.dialect.delete_from(&self.dialect.table(&self.resolved.table.name), RECORD);
-        Statement { text: format!("{from}{conditions}"), values }
+        Statement { text: format!("{from}{}", where_all(&conditions)), values }
     }
 
-    /// Leaves those of a span's keys that are there, whatever the rule says of them: where most are gone, the others are
-    /// read in passing.
+    /// Leaves those of a span's keys that are there, whatever the rule says of them.
     pub(super) async fn retain_there(
         &self,
         session: &mut dyn Session,
@@ -88,18 +118,31 @@ impl Reader<'_> {
         keys: &mut Vec<&Key>,
     ) -> Result<(), ReadFault> {
         let Some((range, values)) = span.condition(self) else { return Ok(()) };
-        let Resolved { key, table, .. } = self.resolved;
-        let read = |column: &super::catalogue::Column| {
-            self.dialect.read(&format!("{RECORD}.{}", self.dialect.name(&column.name)), column)
-        };
-        let columns: Vec<String> = key.iter().map(read).collect();
-        let table = self.dialect.table(&table.name);
-        let text = format!("SELECT {} FROM {table} {RECORD} WHERE {range}", columns.join(", "));
+        let [column] = self.resolved.key.as_slice() else { return Ok(()) };
+        let numbers = self.dialect.joined(&format!("{RECORD}.{}", self.dialect.name(&column.name)));
+        let table = self.dialect.table(&self.resolved.table.name);
+        let text = format!("SELECT COUNT(*), {numbers} FROM {table} {RECORD} WHERE {range}");
         let rows = session.rows(&Statement { text, values }).await?;
-        let there = rows.iter().map(|row| usable_key(row)).collect::<Result<HashSet<Key>, _>>()?;
-        keys.retain(|key| there.contains(*key));
+        // Who does not understand the answer asks for each of them.
+        let Some(there) = rows.first().and_then(|row| there(span, row)) else { return Ok(()) };
+        keys.retain(|key| span.place(key).is_none_or(|place| there.get(place) != Some(&false)));
         Ok(())
     }
+}
+
+/// Which keys of a span are there, by their places: the server gives their number, and all of them in one text.
+fn there(span: Span, row: &[Scalar]) -> Option<Vec<bool>> {
+    let [Scalar::Int(count), numbers] = row else { return None };
+    let width = span.last.checked_sub(span.first)?.checked_add(1)?;
+    let (mut there, mut left) = (vec![false; usize::try_from(width).ok()?], *count);
+    let text = numbers.as_text().unwrap_or_default();
+    for number in text.split(',').filter(|_| !text.is_empty()) {
+        let place = number.parse::<i64>().ok()?.checked_sub(span.first)?;
+        *there.get_mut(usize::try_from(place).ok()?)? = true;
+        left -= 1;
+    }
+    // A text that was cut short.
+    (left == 0).then_some(there)
 }
 
 #[cfg(test)]
@@ -122,5 +165,27 @@ mod tests {
         assert_eq!(Span::of(texts.iter()), None, "texts have another order");
         let pairs: Vec<Key> = (0..100).map(|n| Key(vec![Scalar::Int(1), Scalar::Int(n)])).collect();
         assert_eq!(Span::of(pairs.iter()), None);
+    }
+
+    #[test]
+    fn what_is_there_is_read_from_one_text_that_is_whole() {
+        let span = Span { first: -2, last: 3 };
+        let row = |count: i64, text: Option<&str>| {
+            [Scalar::Int(count), text.map_or(Scalar::Null, |t| Scalar::Text(t.into()))]
+        };
+        assert_eq!(there(span, &row(3, Some("-2,0,3"))), Some(vec![true, false, true, false, false, true]));
+        assert_eq!(there(span, &row(0, None)), Some(vec![false; 6]));
+        assert_eq!(there(span, &row(4, Some("-2,0,3"))), None, "it was cut short");
+        assert_eq!(there(span, &row(3, Some("-2,0,4"))), None, "outside the range");
+        assert_eq!(there(span, &row(1, Some("1.0"))), None);
+        assert_eq!(there(span, &row(1, None)), None);
+    }
+
+    #[test]
+    fn those_that_stay_are_named_in_few_forms() {
+        let span = Span { first: 0, last: 999 };
+        let named = |count: i64| Locked::without(span, keys(0..count)).map(|locked| locked.stay.len());
+        assert_eq!([named(0), named(1), named(3), named(200)], [Some(0), Some(1), Some(4), Some(256)]);
+        assert_eq!(named(257), None);
     }
 }

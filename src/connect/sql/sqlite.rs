@@ -208,6 +208,10 @@ impl Engine for SqliteEngine {
         ReadsBack::of(reads.map(|row| row.into_iter().next().unwrap_or(Scalar::Null)), Ok(Scalar::Null))
     }
 
+    fn side_by_side(&self) -> bool {
+        false
+    }
+
     async fn claim(&self, _session: &mut dyn Session) -> Result<bool, SqlFault> {
         let mut held = self.claimed();
         if held.is_some() {

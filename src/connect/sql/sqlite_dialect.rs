@@ -100,6 +100,10 @@ impl Dialect for SqliteDialect {
         }
     }
 
+    fn joined(&self, expression: &str) -> String {
+        format!("group_concat({expression})")
+    }
+
     fn max_bound(&self) -> usize {
         32_000
     }

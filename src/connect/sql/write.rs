@@ -352,8 +352,9 @@ impl Eraser<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        if let Some(span) = intent.span.filter(|_| node.loops.is_empty() && rows.len() == intent.delete.len()) {
-            let gone = session.execute(&self.reader.delete_span(span, self.batch.due_by)).await?;
+        let alone = node.loops.is_empty() && rows.len() == intent.delete.len();
+        if let Some(locked) = intent.span.as_ref().filter(|_| alone) {
+            let gone = session.execute(&self.reader.delete_span(locked, self.batch.due_by)).await?;
             if gone == rows.len() as u64 {
                 return Ok(());
             }
@@ -375,8 +376,8 @@ impl Eraser<'_> {
         let Some(rows) = below.rows.first().filter(|rows| !rows.is_empty()) else { return Ok(()) };
         let owners: HashMap<&Key, usize> = rows.iter().map(|row| (&row.key, row.owner)).collect();
         let mut keys: Vec<&Key> = rows.iter().map(|row| &row.key).collect();
-        if let Some(span) = intent.span {
-            self.reader.retain_there(session, span, &mut keys).await?;
+        if let Some(locked) = &intent.span {
+            self.reader.retain_there(session, locked.span, &mut keys).await?;
         }
         let back = self.reader.rows_by_key(session, &keys, false, false).await?;
         let owners: BTreeSet<usize> = back.iter().filter_map(|record| owners.get(&record.key)).copied().collect();

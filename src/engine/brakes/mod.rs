@@ -110,11 +110,16 @@ impl Engine {
 
     /// After a batch: how long the next one waits at least, and the pace that it goes at.
     pub(super) fn after_batch(&mut self, system: &SystemId, took: Duration) -> Pace {
-        let pace = self.loaded.policy.brakes_of(system).pace_at(self.minute());
+        let pace = self.pace(system);
         let on_system = self.braking.of(system);
         on_system.longest = on_system.longest.max(took);
         on_system.rests_until = Instant::now().checked_add(pace.rest(took));
         pace
+    }
+
+    /// The pace of this minute.
+    pub(super) fn pace(&self, system: &SystemId) -> Pace {
+        self.loaded.policy.brakes_of(system).pace_at(self.minute())
     }
 
     /// The minute of the day, in the policy's zone.

@@ -228,6 +228,10 @@ impl Dialect for MariaDialect {
         false
     }
 
+    fn joined(&self, expression: &str) -> String {
+        format!("GROUP_CONCAT({expression})")
+    }
+
     fn max_bound(&self) -> usize {
         // The protocol has 65,535 places, and `key_after` uses a value more than once.
         60_000

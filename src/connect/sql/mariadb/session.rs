@@ -91,7 +91,7 @@ fn set_up(mariadb: bool, purpose: Purpose) -> Vec<String> {
             .into(),
         format!(
             "SET SESSION innodb_lock_wait_timeout = {lock}, lock_wait_timeout = {lock}, wait_timeout = 86400, \
-             net_read_timeout = 120, net_write_timeout = 120"
+             net_read_timeout = 120, net_write_timeout = 120, group_concat_max_len = 8388608"
         ),
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into(),
     ];
@@ -169,25 +169,50 @@ pub(super) fn scalar(value: Value, ty: ColumnType, binary: bool) -> Scalar {
         Value::Float(number) => Scalar::from_f64(f64::from(number)),
         Value::Double(number) => Scalar::from_f64(number),
         Value::Date(year, month, day, hour, minute, second, micros) => {
-            let date = format!("{year:04}-{month:02}-{day:02}");
-            if matches!(ty, ColumnType::MYSQL_TYPE_DATE | ColumnType::MYSQL_TYPE_NEWDATE) {
-                return Scalar::Text(date);
+            let mut text = String::with_capacity(25);
+            digits(&mut text, u32::from(year), 4);
+            for (sign, number) in [('-', month), ('-', day)] {
+                text.push(sign);
+                digits(&mut text, u32::from(number), 2);
             }
+            if matches!(ty, ColumnType::MYSQL_TYPE_DATE | ColumnType::MYSQL_TYPE_NEWDATE) {
+                return Scalar::Text(text);
+            }
+            text.push(' ');
+            time(&mut text, u32::from(hour), minute, second, micros);
             let zoned = matches!(ty, ColumnType::MYSQL_TYPE_TIMESTAMP | ColumnType::MYSQL_TYPE_TIMESTAMP2);
-            let zone = if zoned && (year, month, day) != (0, 0, 0) { "+00:00" } else { "" };
-            Scalar::Text(format!("{date} {}{zone}", time(u32::from(hour), minute, second, micros)))
+            if zoned && (year, month, day) != (0, 0, 0) {
+                text.push_str("+00:00");
+            }
+            Scalar::Text(text)
         }
         Value::Time(negative, days, hours, minutes, seconds, micros) => {
-            let sign = if negative { "-" } else { "" };
-            Scalar::Text(format!("{sign}{}", time(days * 24 + u32::from(hours), minutes, seconds, micros)))
+            let mut text = String::from(if negative { "-" } else { "" });
+            time(&mut text, days * 24 + u32::from(hours), minutes, seconds, micros);
+            Scalar::Text(text)
         }
         Value::Bytes(bytes) => from_bytes(bytes, ty, binary),
     }
 }
 
-fn time(hours: u32, minutes: u8, seconds: u8, micros: u32) -> String {
-    let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
-    format!("{hours:02}:{minutes:02}:{seconds:02}{fraction}")
+fn time(text: &mut String, hours: u32, minutes: u8, seconds: u8, micros: u32) {
+    digits(text, hours, 2);
+    for number in [minutes, seconds] {
+        text.push(':');
+        digits(text, u32::from(number), 2);
+    }
+    if micros != 0 {
+        text.push('.');
+        digits(text, micros, 6);
+    }
+}
+
+/// A number in at least so many digits. There is one such text for each row of a purge: the formatting machinery is felt.
+fn digits(text: &mut String, number: u32, least: u32) {
+    let width = least.max(number.checked_ilog10().unwrap_or(0) + 1);
+    for place in (0..width).rev() {
+        text.push(char::from(b'0' + u8::try_from(number / 10_u32.pow(place) % 10).unwrap_or(0)));
+    }
 }
 
 fn from_bytes(bytes: Vec<u8>, ty: ColumnType, binary: bool) -> Scalar {

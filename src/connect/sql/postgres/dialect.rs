@@ -156,6 +156,10 @@ impl Dialect for PostgresDialect {
         }
     }
 
+    fn joined(&self, expression: &str) -> String {
+        format!("string_agg({expression}::text, ',')")
+    }
+
     fn max_bound(&self) -> usize {
         // The protocol counts them in 16 bits.
         60_000
