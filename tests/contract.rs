@@ -10,6 +10,8 @@ mod back;
 mod clocks;
 #[path = "contract/deferred.rs"]
 mod deferred;
+#[path = "support/dice.rs"]
+mod dice;
 #[path = "contract/forms.rs"]
 mod forms;
 #[path = "contract/harness.rs"]
@@ -24,6 +26,10 @@ mod only_servers;
 mod only_sqlite;
 #[path = "contract/servers.rs"]
 mod servers;
+#[path = "contract/sets.rs"]
+mod sets;
+#[path = "contract/sets_case.rs"]
+mod sets_case;
 #[path = "contract/sqlite.rs"]
 mod sqlite;
 #[path = "contract/suite.rs"]
@@ -31,7 +37,7 @@ mod suite;
 
 /// One test for each promise, on one engine.
 macro_rules! contract {
-    ($engine:ident, $start:expr, [$($promise:ident),* $(,)?], hostile [$($hostile:ident),* $(,)?], forms [$($form:ident),* $(,)?]) => {
+    ($engine:ident, $start:expr, [$($promise:ident),* $(,)?], hostile [$($hostile:ident),* $(,)?], forms [$($form:ident),* $(,)?], sets [$($set:ident),* $(,)?]) => {
         mod $engine {
             $(
                 #[tokio::test]
@@ -49,6 +55,12 @@ macro_rules! contract {
                 #[tokio::test]
                 async fn $form() {
                     crate::forms::$form(&$start.await).await;
+                }
+            )*
+            $(
+                #[tokio::test]
+                async fn $set() {
+                    crate::sets::$set(&$start.await).await;
                 }
             )*
         }
@@ -99,6 +111,10 @@ macro_rules! whole_contract {
         a_column_that_others_refer_to_is_not_anonymised,
     ], forms [
         other_recipes_that_a_column_does_not_keep_are_faults,
+    ], sets [
+        rows_become_to_the_byte_what_the_recipes_give,
+        child_rows_become_to_the_byte_what_the_recipes_give,
+        a_row_that_a_trigger_turns_back_fails_alone,
     ]);)*
     };
 }

@@ -36,8 +36,8 @@ pub(crate) trait Harness: Send + Sync {
     fn datetime(&self) -> &'static str;
     /// The type of a text that is the same in another case.
     async fn caseless(&self) -> &'static str;
-    /// A trigger behind each row that is deleted.
-    fn after_delete(&self, name: &str, table: &str, statement: &str) -> String;
+    /// A trigger behind each row to which an event happens (`DELETE`, `UPDATE`).
+    fn after(&self, event: &str, name: &str, table: &str, statement: &str) -> String;
     /// Whether the server itself compares dates, so that a preselection leaves something out.
     fn typed_dates(&self) -> bool;
 }

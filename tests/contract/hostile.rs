@@ -32,7 +32,7 @@ pub(crate) async fn a_record_whose_key_is_written_otherwise_now_is_not_called_go
 
 pub(crate) async fn a_record_that_a_trigger_puts_back_is_not_called_erased(harness: &dyn Harness) {
     two(harness).await;
-    harness.sql(&harness.after_delete("back", "t", "INSERT INTO t SELECT old.id, old.seen WHERE old.id = 2")).await;
+    harness.sql(&harness.after("DELETE", "back", "t", "INSERT INTO t SELECT old.id, old.seen WHERE old.id = 2")).await;
     let connector = open(&harness.system());
     let rule = rule("t", vec![clock("seen", None)]);
     let items = due(connector.as_ref(), &rule, &no_holds()).await;
@@ -50,7 +50,7 @@ pub(crate) async fn a_record_that_a_trigger_puts_back_is_not_called_erased(harne
 pub(crate) async fn tables_that_were_altered_since_they_were_checked_are_refused(harness: &dyn Harness) {
     let cascade = "CREATE TABLE late (id INTEGER NOT NULL PRIMARY KEY, t INTEGER, FOREIGN KEY (t) REFERENCES t (id) ON DELETE CASCADE); \
                    INSERT INTO late VALUES (1, 1);";
-    let trigger = harness.after_delete("late_trigger", "t", "DELETE FROM other WHERE id = old.id");
+    let trigger = harness.after("DELETE", "late_trigger", "t", "DELETE FROM other WHERE id = old.id");
     let view = "ALTER TABLE t RENAME TO t_old; CREATE VIEW t AS SELECT * FROM t_old;";
     let another = "ALTER TABLE t RENAME TO t_old; CREATE TABLE t (id VARCHAR(9) NOT NULL PRIMARY KEY, seen DATE); \
                    INSERT INTO t VALUES ('1', '2020-01-01'), ('2', '2020-01-01');";

@@ -66,13 +66,13 @@ impl Harness for Served {
         }
     }
 
-    fn after_delete(&self, name: &str, table: &str, statement: &str) -> String {
+    fn after(&self, event: &str, name: &str, table: &str, statement: &str) -> String {
         match self.0.server.kind {
-            Kind::Mariadb => format!("CREATE TRIGGER {name} AFTER DELETE ON {table} FOR EACH ROW {statement};"),
+            Kind::Mariadb => format!("CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW {statement};"),
             Kind::Postgres => format!(
                 "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS \
                  $$ BEGIN {statement}; RETURN NULL; END $$; \
-                 CREATE TRIGGER {name} AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {name}();"
+                 CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}();"
             ),
         }
     }

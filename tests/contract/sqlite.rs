@@ -78,8 +78,8 @@ impl Harness for Sqlite {
         "VARCHAR(20) COLLATE NOCASE"
     }
 
-    fn after_delete(&self, name: &str, table: &str, statement: &str) -> String {
-        format!("CREATE TRIGGER {name} AFTER DELETE ON {table} BEGIN {statement}; END;")
+    fn after(&self, event: &str, name: &str, table: &str, statement: &str) -> String {
+        format!("CREATE TRIGGER {name} AFTER {event} ON {table} BEGIN {statement}; END;")
     }
 
     fn typed_dates(&self) -> bool {

@@ -253,6 +253,11 @@ pub trait Dialect: Send + Sync {
     fn stored(&self, n: usize, column: &Column, value: &Scalar) -> (String, Scalar) {
         (self.bound(n, column), value.clone())
     }
+    /// Whether values of this column may be alternatives of one CASE, each bound as [`bound`](Self::bound) has it, so that
+    /// the column holds the same as if each had been written alone.
+    fn takes_cases(&self, _column: &Column) -> bool {
+        true
+    }
     /// What stands before VALUES so that columns which the engine numbers by itself take the old number.
     fn old_numbers(&self) -> &'static str {
         ""

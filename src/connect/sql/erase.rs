@@ -115,7 +115,7 @@ pub(super) struct Intent {
     pub(super) delete: Vec<usize>,
     /// Items of which these parts are anonymised.
     pub(super) write: Vec<(usize, Vec<usize>)>,
-    /// A span of the key in which all records that go were read and locked.
+    /// The span of the key that the records were read and locked by, where there is one.
     pub(super) span: Option<Locked>,
 }
 

@@ -7,7 +7,7 @@ use super::children::Below;
 use super::engine::Session;
 use super::erase::{Eraser, Halt, Intent, Settled, Try};
 use super::records::{Record, newest_by_server};
-use super::span::{Locked, Span};
+use super::span::{Locked, Reading, Span, number_of};
 use crate::domain::outcome::Outcome;
 use crate::domain::value::{Key, Scalar};
 
@@ -28,7 +28,7 @@ impl Eraser<'_> {
         let wants = self.judge.wants_identities();
         let span = self.span(this, &keys);
         let (mut records, locked) = match span {
-            Some(span) => self.lock_span(session, span, &keys).await?,
+            Some(span) => self.read_span(session, span, &keys, Reading { identities: wants, lock: true }).await?,
             None => (reader.rows_by_key(session, &keys, wants, true).await?, Vec::new()),
         };
         self.point(this, "after-lock");
@@ -47,9 +47,7 @@ impl Eraser<'_> {
                 None => self.settle(settled, item, missing),
             }
         }
-        let goes: HashSet<&Key> = intent.delete.iter().filter_map(|item| self.key(*item)).collect();
-        let (go, stay): (Vec<Key>, Vec<Key>) = locked.into_iter().partition(|key| goes.contains(key));
-        intent.span = span.filter(|_| go.len() == goes.len()).and_then(|span| Locked::without(span, stay));
+        intent.span = span.map(|span| Locked { span, keys: locked });
         Ok(intent)
     }
 
@@ -59,24 +57,24 @@ impl Eraser<'_> {
         if may && self.by_span.load(Ordering::SeqCst) { Span::of(keys.iter().copied()) } else { None }
     }
 
-    /// Locks and reads the records of a span, and gives the keys of all that were locked in it. What is not among them any
-    /// more is read by its key: it is gone, or has changed.
-    async fn lock_span(
+    /// Reads the records of a span, and gives the keys of all that are in it. What is not among them is read by its key: it is
+    /// gone, or has changed.
+    pub(super) async fn read_span(
         &self,
         session: &mut dyn Session,
         span: Span,
         keys: &[&Key],
-    ) -> Result<(Vec<Record>, Vec<Key>), Halt> {
-        let wants = self.judge.wants_identities();
-        let mut records = self.reader.lock_span(session, span, self.batch.due_by, wants).await?;
+        how: Reading,
+    ) -> Result<(Vec<Record>, Vec<i64>), Halt> {
+        let mut records = self.reader.rows_in(session, span, self.batch.due_by, how).await?;
         let wanted: HashSet<&Key> = keys.iter().copied().collect();
-        let locked: Vec<Key> = records.iter().map(|record| record.key.clone()).collect();
+        let all = records.iter().filter_map(|record| number_of(&record.key)).collect();
         records.retain(|record| wanted.contains(&record.key));
         let found: HashSet<&Key> = records.iter().map(|record| &record.key).collect();
         let missing: Vec<&Key> = keys.iter().copied().filter(|key| !found.contains(key)).collect();
-        let more = self.reader.rows_by_key(session, &missing, wants, true).await?;
+        let more = self.reader.rows_by_key(session, &missing, how.identities, how.lock).await?;
         records.extend(more);
-        Ok((records, locked))
+        Ok((records, all))
     }
 
     fn judge_one(&self, place: usize, record: Record, settled: &mut Settled, intent: &mut Intent) {

@@ -27,6 +27,7 @@ mod records;
 mod relate;
 mod resolve;
 mod restore;
+mod rewrite;
 mod schema;
 mod sessions;
 mod span;

@@ -1,14 +1,16 @@
-//! Batches whose keys are whole numbers that lie close together: they are locked, deleted and looked for by one range
-//! of the key, which a server serves several times as fast as a list of keys.
+//! Batches whose keys are whole numbers that lie close together: they are locked, deleted or rewritten, and looked for by
+//! one range of the key, which a server serves several times as fast as a list of keys.
 //!
-//! The range may hold other rows. What is read in it is compared with the batch, key by key; it is deleted by without the
-//! few that were read and locked there and stay, and the count must be that of the batch. A row that comes into the range
+//! The range may hold other rows. What is read in it is compared with the batch, key by key; it is deleted or rewritten by
+//! without the few that were read and locked there and stay, and the count must be that of the batch. A row that comes into the range
 //! in between makes the count another, and the batch is done again by its keys.
+
+use std::collections::HashSet;
 
 use chrono::NaiveDate;
 
 use super::engine::{Session, Statement};
-use super::records::{ReadFault, Reader, Record, aliased, flat, where_all};
+use super::records::{ReadFault, Reader, Record, aliased, where_all};
 use super::resolve::RECORD;
 use crate::domain::value::{Key, Scalar};
 
@@ -26,13 +28,22 @@ pub(super) struct Span {
     last: i64,
 }
 
+/// How records are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// With the identities of the person.
+    pub(super) identities: bool,
+    /// They are locked too.
+    pub(super) lock: bool,
+}
+
 impl Span {
     /// The span of these keys, where it is worth it.
     pub(super) fn of<'k>(keys: impl Iterator<Item = &'k Key>) -> Option<Self> {
         let (mut first, mut last, mut count) = (i64::MAX, i64::MIN, 0);
         for key in keys {
-            let [Scalar::Int(number)] = key.0.as_slice() else { return None };
-            (first, last, count) = (first.min(*number), last.max(*number), count + 1);
+            let number = number_of(key)?;
+            (first, last, count) = (first.min(number), last.max(number), count + 1);
         }
         let width = last.checked_sub(first)?.unsigned_abs();
         (count >= LEAST && width / (count as u64) < SPARSE).then_some(Self { first, last })
@@ -49,10 +60,7 @@ impl Span {
 
     /// The place of a key in it.
     fn place(self, key: &Key) -> Option<usize> {
-        let [Scalar::Int(number)] = key.0.as_slice() else { return None };
-        if !(self.first..=self.last).contains(number) {
-            return None;
-        }
+        let number = number_of(key).filter(|number| (self.first..=self.last).contains(number))?;
         number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok())
     }
 }
@@ -60,17 +68,30 @@ impl Span {
 /// A span in which every row that the rule selects and that may be due was read and locked.
 pub(super) struct Locked {
     pub(super) span: Span,
-    /// The keys of those that stay; filled up to a power of two, so that few statements are prepared.
-    stay: Vec<Key>,
+    /// The keys of those rows.
+    pub(super) keys: Vec<i64>,
 }
 
 impl Locked {
-    /// With the rows that stay; `None` where they are too many to be named.
-    pub(super) fn without(span: Span, mut stay: Vec<Key>) -> Option<Self> {
-        if let Some(last) = stay.last().cloned() {
+    /// Those that stay where these go, filled up to a power of two, so that few statements are prepared.
+    fn stay(&self, go: &[&Key]) -> Option<Vec<i64>> {
+        let numbers: HashSet<i64> = go.iter().filter_map(|key| number_of(key)).collect();
+        let mut stay: Vec<i64> = self.keys.iter().copied().filter(|key| !numbers.contains(key)).collect();
+        if numbers.len() != go.len() || self.keys.len() - stay.len() != go.len() {
+            return None;
+        }
+        if let Some(last) = stay.last().copied() {
             stay.resize(stay.len().next_power_of_two(), last);
         }
-        (stay.len() <= MOST_STAY).then_some(Self { span, stay })
+        (stay.len() <= MOST_STAY).then_some(stay)
+    }
+}
+
+/// A key that is one whole number.
+pub(super) fn number_of(key: &Key) -> Option<i64> {
+    match key.0.as_slice() {
+        [Scalar::Int(number)] => Some(*number),
+        _ => None,
     }
 }
 
@@ -84,30 +105,39 @@ impl Reader<'_> {
         (conditions, values)
     }
 
-    /// Reads and locks the selected records of a span that may be due, without the clocks of related rows.
-    pub(super) async fn lock_span(
+    /// Reads the selected records of a span that may be due, without the clocks of related rows.
+    pub(super) async fn rows_in(
         &self,
         session: &mut dyn Session,
         span: Span,
         due_by: NaiveDate,
-        identities: bool,
+        how: Reading,
     ) -> Result<Vec<Record>, ReadFault> {
         let (conditions, values) = self.due_in(span, due_by);
-        let text = format!("{}{}{}", self.select(identities), where_all(&conditions), self.dialect.lock());
+        let lock = if how.lock { self.dialect.lock() } else { "" };
+        let text = format!("{}{}{lock}", self.select(how.identities), where_all(&conditions));
         let rows = session.rows(&Statement { text, values }).await?;
         rows.into_iter().map(|row| self.parse(row)).collect()
     }
 
-    /// The statement that deletes what [`lock_span`](Self::lock_span) reads, without those that stay.
-    pub(super) fn delete_span(&self, locked: &Locked, due_by: NaiveDate) -> Statement {
+    /// The condition of a span for exactly these of its locked records, with its values; `None` where others than those that
+    /// were locked are among them, or too many stay.
+    pub(super) fn only(&self, locked: &Locked, go: &[&Key], due_by: NaiveDate) -> Option<(String, Vec<Scalar>)> {
+        let stay = locked.stay(go)?;
         let (mut conditions, mut values) = self.due_in(locked.span, due_by);
-        if !locked.stay.is_empty() {
+        if !stay.is_empty() {
             let key = aliased(self.dialect, RECORD, &self.resolved.key);
-            conditions.push(format!("NOT ({})", self.dialect.key_in(&key, locked.stay.len(), values.len() + 1)));
-            values.extend(flat(&locked.stay.iter().collect::<Vec<_>>()));
+            conditions.push(format!("NOT ({})", self.dialect.key_in(&key, stay.len(), values.len() + 1)));
+            values.extend(stay.into_iter().map(Scalar::Int));
         }
+        Some((where_all(&conditions), values))
+    }
+
+    /// The statement that deletes exactly these of a span's locked records, where there is one.
+    pub(super) fn delete_span(&self, locked: &Locked, go: &[&Key], due_by: NaiveDate) -> Option<Statement> {
+        let (conditions, values) = self.only(locked, go, due_by)?;
         let from = self.dialect.delete_from(&self.dialect.table(&self.resolved.table.name), RECORD);
-        Statement { text: format!("{from}{}", where_all(&conditions)), values }
+        Some(Statement { text: format!("{from}{conditions}"), values })
     }
 
     /// Leaves those of a span's keys that are there, whatever the rule says of them.
@@ -183,9 +213,15 @@ mod tests {
 
     #[test]
     fn those_that_stay_are_named_in_few_forms() {
-        let span = Span { first: 0, last: 999 };
-        let named = |count: i64| Locked::without(span, keys(0..count)).map(|locked| locked.stay.len());
-        assert_eq!([named(0), named(1), named(3), named(200)], [Some(0), Some(1), Some(4), Some(256)]);
-        assert_eq!(named(257), None);
+        let stay = |locked: i64, go: std::ops::Range<i64>| {
+            let locked = Locked { span: Span { first: 0, last: 999 }, keys: (0..locked).collect() };
+            locked.stay(&keys(go).iter().collect::<Vec<_>>())
+        };
+        assert_eq!(stay(40, 0..40), Some(vec![]));
+        assert_eq!(stay(40, 1..40), Some(vec![0]));
+        assert_eq!(stay(40, 3..40), Some(vec![0, 1, 2, 2]));
+        assert_eq!(stay(297, 257..297).map(|stay| stay.len()), None, "too many");
+        assert_eq!(stay(296, 256..296).map(|stay| stay.len()), Some(256));
+        assert_eq!(stay(40, 1..41), None, "one that goes was not locked");
     }
 }

@@ -5,17 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
-use super::catalogue::{Column, Table};
+use super::catalogue::Column;
 use super::children::{Below, ChildRow};
 use super::engine::{Session, Statement};
-use super::erase::{Done, Eraser, Halt, Intent, Settled};
-use super::reads_back::as_written;
-use super::records::{aliased, chunk_size, flat};
+use super::erase::{Eraser, Halt, Intent};
+use super::records::{aliased, chunk_size};
 use super::relate::{Node, NodeAction};
 use crate::domain::outcome::Outcome;
-use crate::domain::recipe::{Recipe, RecipeContext};
 use crate::domain::selection::TableName;
-use crate::domain::value::{Key, Scalar, record_bytes};
+use crate::domain::value::{Key, Scalar};
 
 type Tallies = HashMap<usize, BTreeMap<String, u64>>;
 
@@ -260,86 +258,6 @@ impl Eraser<'_> {
         Ok(())
     }
 
-    async fn anonymise_children(
-        &self,
-        session: &mut dyn Session,
-        node: &Node,
-        fields: &[(Column, Recipe)],
-        rows: &[&ChildRow],
-    ) -> Result<(), Halt> {
-        let collection = node.table.name.to_string();
-        for row in rows {
-            let canonical = record_bytes(self.system, &collection, &row.key);
-            let mut set = Vec::new();
-            for ((column, recipe), value) in fields.iter().zip(&row.values) {
-                match self.new_value(recipe, column, value, &row.key, &canonical) {
-                    Ok(Some(new)) => set.push((column, new)),
-                    Ok(None) => {}
-                    Err(()) => return Err(Halt::Again(vec![(row.owner, Outcome::Failed)])),
-                }
-            }
-            if !self.update(session, &node.table, &node.key, &row.key, &set).await? {
-                return Err(Halt::Mismatch);
-            }
-        }
-        Ok(())
-    }
-
-    /// What a column becomes; `None` where it is final already.
-    fn new_value(
-        &self,
-        recipe: &Recipe,
-        column: &Column,
-        value: &Scalar,
-        key: &Key,
-        canonical: &[u8],
-    ) -> Result<Option<Scalar>, ()> {
-        let now = self.reader.dialect.moment(self.batch.now, column).show();
-        let context = RecipeContext { key, record: canonical, pseudonym: &self.reader.keys.pseudonym, now: &now };
-        if recipe.is_final(value, &context) {
-            return Ok(None);
-        }
-        recipe.apply(value, &context).map(Some).map_err(|_| ())
-    }
-
-    /// Writes columns of one row by its key; false unless it was exactly one.
-    async fn update(
-        &self,
-        session: &mut dyn Session,
-        table: &Table,
-        key_columns: &[Column],
-        key: &Key,
-        set: &[(&Column, Scalar)],
-    ) -> Result<bool, Halt> {
-        if set.is_empty() {
-            return Ok(true);
-        }
-        let dialect = self.reader.dialect;
-        let mut assign: Vec<String> = set
-            .iter()
-            .enumerate()
-            .map(|(place, (column, _))| {
-                format!("{} = {}", dialect.name(&column.name), dialect.bound(place + 1, column))
-            })
-            .collect();
-        let written = |name: &str| set.iter().any(|(column, _)| column.name == name);
-        for column in table.columns.iter().filter(|column| column.set_by_updates && !written(&column.name)) {
-            let name = dialect.name(&column.name);
-            assign.push(format!("{name} = {name}"));
-        }
-        let names: Vec<(String, &Column)> =
-            key_columns.iter().map(|column| (dialect.name(&column.name), column)).collect();
-        let text = format!(
-            "UPDATE {} SET {} WHERE {}",
-            dialect.table(&table.name),
-            assign.join(", "),
-            dialect.key_in(&names, 1, set.len() + 1)
-        );
-        let mut values: Vec<Scalar> = set.iter().map(|(column, value)| as_written(column, value)).collect();
-        values.extend(flat(&[key]));
-        Ok(session.execute(&Statement { text, values }).await? == 1)
-    }
-
     /// (d): the records, those that hang below another first.
     pub(super) async fn erase_records(
         &self,
@@ -352,9 +270,10 @@ impl Eraser<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        let alone = node.loops.is_empty() && rows.len() == intent.delete.len();
-        if let Some(locked) = intent.span.as_ref().filter(|_| alone) {
-            let gone = session.execute(&self.reader.delete_span(locked, self.batch.due_by)).await?;
+        let keys: Vec<&Key> = rows.iter().map(|row| &row.key).collect();
+        let locked = intent.span.as_ref().filter(|_| node.loops.is_empty() && rows.len() == intent.delete.len());
+        if let Some(delete) = locked.and_then(|locked| self.reader.delete_span(locked, &keys, self.batch.due_by)) {
+            let gone = session.execute(&delete).await?;
             if gone == rows.len() as u64 {
                 return Ok(());
             }
@@ -386,72 +305,6 @@ impl Eraser<'_> {
             (false, true) => Err(Halt::Mismatch),
             (false, false) => Err(Halt::Again(owners.into_iter().map(|item| (item, Outcome::Failed)).collect())),
         }
-    }
-
-    /// Writes the due fields of each record, several parts in one statement, and reads them again: what is not in
-    /// final form then would be found again every night.
-    pub(super) async fn anonymise(
-        &self,
-        session: &mut dyn Session,
-        intent: &Intent,
-        settled: &mut Settled,
-    ) -> Result<(), Halt> {
-        let mut written: Vec<(usize, Vec<usize>)> = Vec::new();
-        for (item, parts) in &intent.write {
-            let Some(record) = intent.records.get(item) else { continue };
-            let canonical = self.reader.record_bytes(&record.key);
-            let (mut set, mut done): (Vec<(&Column, Scalar)>, Vec<usize>) = (Vec::new(), Vec::new());
-            for part in parts {
-                let fields = self.resolved().parts.get(*part).map_or(&[][..], Vec::as_slice);
-                let new: Result<Vec<_>, ()> = fields
-                    .iter()
-                    .map(|(column, recipe)| {
-                        let value = self.reader.value_of(record, column).unwrap_or(&Scalar::Null);
-                        let new = self.new_value(recipe, column, value, &record.key, &canonical)?;
-                        Ok(new.map(|new| (column, new)))
-                    })
-                    .collect();
-                match new {
-                    Ok(new) => {
-                        set.extend(new.into_iter().flatten());
-                        done.push(*part);
-                    }
-                    Err(()) => {
-                        settled.entry(*item).or_default().insert(*part, Outcome::Failed.into());
-                    }
-                }
-            }
-            if !self.update(session, &self.resolved().table, &self.resolved().key, &record.key, &set).await? {
-                return Err(Halt::Stop("the database wrote another number of records than the one that was locked"));
-            }
-            written.push((*item, done));
-        }
-        self.check_written(session, &written).await?;
-        for (item, parts) in written {
-            let entry = settled.entry(item).or_default();
-            for part in parts {
-                entry.insert(part, Done::from(Outcome::Anonymised));
-            }
-        }
-        Ok(())
-    }
-
-    async fn check_written(&self, session: &mut dyn Session, written: &[(usize, Vec<usize>)]) -> Result<(), Halt> {
-        let keys: Vec<&Key> = written.iter().filter_map(|(item, _)| self.key(*item)).collect();
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let now = self.reader.rows_by_key(session, &keys, false, false).await?;
-        let done: HashMap<&Key, Vec<bool>> = now.iter().map(|record| (&record.key, self.reader.done(record))).collect();
-        let failed: Vec<(usize, Outcome)> = written
-            .iter()
-            .filter(|(item, parts)| {
-                let done = self.key(*item).and_then(|key| done.get(key));
-                !parts.iter().all(|part| done.is_some_and(|done| done.get(*part) == Some(&true)))
-            })
-            .map(|(item, _)| (*item, Outcome::Failed))
-            .collect();
-        if failed.is_empty() { Ok(()) } else { Err(Halt::Again(failed)) }
     }
 }
 

@@ -174,6 +174,23 @@ impl Dialect for MariaDialect {
         (text, value.clone())
     }
 
+    fn takes_cases(&self, column: &Column) -> bool {
+        // A CASE has one type for all its alternatives. It is theirs where every one is a number of one kind, text, bytes or
+        // a day and time. What has a type of its own (ENUM, SET, BIT, UUID, INET6, shapes, a time of day) is written as one
+        // value to a statement.
+        match column.class {
+            TypeClass::Integer | TypeClass::Decimal | TypeClass::Text | TypeClass::Json => true,
+            TypeClass::Date | TypeClass::DateTime | TypeClass::Moment => true,
+            TypeClass::Binary => !is_bit(column),
+            TypeClass::Float
+            | TypeClass::Bool
+            | TypeClass::Time
+            | TypeClass::Uuid
+            | TypeClass::Dynamic
+            | TypeClass::Other => false,
+        }
+    }
+
     fn order(&self, expression: &str, column: &Column) -> String {
         // A SET is ordered by its bits, and compared with a text as text.
         if column.ty.starts_with("set(") { format!("CONCAT({expression})") } else { expression.to_string() }
