@@ -21,7 +21,7 @@ on_both!(
 const DUE: u64 = 1_520;
 
 fn firm(kind: Kind) -> Firm {
-    let rule = rule("limits = { share = \"100 %\", first-bite = 0 }");
+    let rule = rule("person.email = \"email\"\nlimits = { share = \"100 %\", first-bite = 0 }");
     let firm = Firm::new(kind, &rule, &tables(kind, 3_040));
     firm.change_policy("[system.shop]\n", "[system.shop]\nbrakes.pace = \"fast\"\n");
     firm.approved()
@@ -66,16 +66,12 @@ fn the_next_batch_is_intended_before_the_outcomes_of_the_last(kind: Kind) {
 
 fn a_kill_with_two_batches_open_loses_nothing_and_claims_nothing(kind: Kind) {
     for point in [
-        "inflight-written#2",
         "intent-written#2",
         "turn",
         "erased",
-        "after-record#2",
         "after-commit#2",
         "turn#2",
         "outcomes-written",
-        "looked",
-        "inflight-removed",
         "intent-written#3",
         "outcomes-written#2",
     ] {
@@ -92,10 +88,11 @@ fn a_kill_with_two_batches_open_loses_nothing_and_claims_nothing(kind: Kind) {
 
 fn a_hold_that_is_placed_between_two_batches_binds_the_second_though_it_is_judged(kind: Kind) {
     let firm = firm(kind);
+    firm.admin("update customers set email = 'held@canary.example' where id = 1200");
     let run = firm.paused_at("turn");
-    // The first batch has ended: those with keys up to 1,000. The second is locked.
-    let hold = ["hold", "add", "--rule", "old", "--reason", "a dispute", "--review", "2027-03-01"];
-    firm.bewaard_with_input(&hold, "key: 1200\n").ends(0);
+    // The first batch has ended: those with keys up to 1,000. The second has its locks.
+    let hold = ["hold", "add", "--reason", "a dispute", "--review", "2027-03-01"];
+    firm.bewaard_with_input(&hold, "email: held@canary.example\n").ends(0);
     let said = run.go_on().ends(0).json();
     let run = &said["runs"][0];
     assert_eq!((&run["erased"], &run["withheld"]), (&(DUE - 1).into(), &1.into()), "{run}");
