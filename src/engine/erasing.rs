@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -73,7 +74,7 @@ pub(super) struct Erasing {
     task: JoinHandle<Ended>,
 }
 
-/// What the system said of a batch, and how long it had it, with every attempt.
+/// What the system said of a batch, and how long it had it, with every attempt and without waiting for its turn.
 pub(super) type Ended = (Result<Vec<Receipt>, EraseError>, Duration);
 
 impl Erasing {
@@ -89,9 +90,9 @@ impl Erasing {
         let (counts, tries) = watch::channel(0);
         let (id, items) = (work.id.clone(), Arc::clone(&work.items));
         let task = tokio::spawn(async move {
-            let begun = Instant::now();
-            let answer = work.erase(connector.as_ref(), &listens, &counts).await;
-            (answer, begun.elapsed())
+            let (begun, waited) = (Instant::now(), AtomicU64::new(0));
+            let answer = work.erase(connector.as_ref(), &listens, &counts, &waited).await;
+            (answer, begun.elapsed().saturating_sub(Duration::from_micros(waited.into_inner())))
         });
         Self { id, items, since, log_key, told, tries, task }
     }
@@ -149,17 +150,20 @@ impl Work {
         connector: &dyn Connector,
         told: &watch::Receiver<Told>,
         tried: &watch::Sender<u32>,
+        waited: &AtomicU64,
     ) -> Result<Vec<Receipt>, EraseError> {
         let mut retries = Retries::of(&self.id);
         loop {
-            let answer = self.attempt(connector, told).await;
+            let answer = self.attempt(connector, told, waited).await;
             if !retries.again(&answer).await {
                 return answer;
             }
             tried.send_modify(|count| *count += 1);
             // What met another batch once is not tried beside one again. Who was to tell is gone where nobody does.
             let mut turn = told.clone();
+            let begun = Instant::now();
             drop(turn.wait_for(|told| matches!(told.turn, Turn::Goes | Turn::Never)).await);
+            add(waited, begun);
         }
     }
 
@@ -167,9 +171,10 @@ impl Work {
         &self,
         connector: &dyn Connector,
         told: &watch::Receiver<Told>,
+        waited: &AtomicU64,
     ) -> Result<Vec<Receipt>, EraseError> {
         let holds = Arc::clone(&told.borrow().holds);
-        let turns = Turns { told: told.clone(), judged_by: holds.digest() };
+        let turns = Turns { told: told.clone(), judged_by: holds.digest(), waited };
         let judge = HeldJudge { rule: &self.rule, items: &self.items, holds: &holds, moment: self.moment };
         let keeper = self.keeping.as_ref().map(|(keeping, folder)| BatchKeeper {
             folder,
@@ -188,17 +193,23 @@ impl Work {
 }
 
 /// Tells a batch its turn.
-pub(super) struct Turns {
+pub(super) struct Turns<'a> {
     told: watch::Receiver<Told>,
     judged_by: Digest,
+    /// Microseconds that were waited, which are no time of the batch's own.
+    waited: &'a AtomicU64,
 }
 
-impl Turns {
+fn add(waited: &AtomicU64, since: Instant) {
+    waited.fetch_add(u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+impl Turns<'_> {
     async fn wait(&self) -> Result<(), NotNow> {
-        let mut told = self.told.clone();
-        let Ok(told) = told.wait_for(|told| told.turn != Turn::Waits).await.map(|told| Told::clone(&told)) else {
-            return Err(NotNow::Never);
-        };
+        let (mut told, begun) = (self.told.clone(), Instant::now());
+        let told = told.wait_for(|told| told.turn != Turn::Waits).await.map(|told| Told::clone(&told));
+        add(self.waited, begun);
+        let Ok(told) = told else { return Err(NotNow::Never) };
         match told.turn {
             Turn::Goes if told.holds.digest() == self.judged_by => Ok(()),
             Turn::Goes | Turn::LetsGo => Err(NotNow::Again),
@@ -270,7 +281,7 @@ pub(super) struct Watch<'a> {
     pub(super) batch: &'a BatchId,
     pub(super) keeper: Option<BatchKeeper<'a>>,
     /// Whether the intent is on the disk, where that is not waited for before the system is asked, and its turn.
-    pub(super) intended: Option<(Intended, Turns)>,
+    pub(super) intended: Option<(Intended, Turns<'a>)>,
 }
 
 #[async_trait]

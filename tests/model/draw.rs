@@ -51,7 +51,8 @@ impl Draw {
             Kind::Int => {
                 let odd = [0, -1, 9_007_199_254_740_993, i64::MAX - 100_000, i64::MIN + 100_000];
                 let base = if self.chance(5) { self.pick(&odd) } else { 1_000 };
-                Value::Int(base + number)
+                // Downwards from -1, so that it never meets what counts from 0.
+                Value::Int(if base == -1 { base - number } else { base + number })
             }
             Kind::Uuid => Value::Text(format!("{:08x}-0000-4000-8000-{number:012x}", self.below(1 << 32))),
             Kind::Binary => {
