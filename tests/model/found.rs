@@ -85,3 +85,24 @@ fn a_date_without_a_month_among_others_keeps_its_record_on_mariadb() {
     assert_eq!(plan["due"], 1, "only the second: {plan}");
     assert_eq!((&plan["kept"]["partial-date"], &plan["kept"]["implausible-date"]), (&2.into(), &1.into()), "{plan}");
 }
+
+#[test]
+fn a_record_above_another_that_the_database_refuses_is_told_and_not_called_changed() {
+    let parts = "records = \"members\"\nkeep = \"2 years\"\nthen.delete = true\n\
+                 children = [{ table = \"members\", on = \"above\" }]\n";
+    let schema = "create table members (id integer primary key, seen text, above integer references members(id));
+                  create index members_above on members(above);
+                  create table letters (id integer primary key, member integer);
+                  create index letters_member on letters(member);
+                  create trigger keeps before delete on members when exists (select 1 from letters where member = old.id)
+                    begin select raise(abort, 'no'); end;
+                  insert into members values (1, '2015-01-01', null), (2, '2016-01-01', 1), (3, '2017-01-01', null);
+                  insert into letters values (1, 1);";
+    let bench = Bench::new(&rule(parts), schema);
+    bench.approve_all();
+    let run = bench.bewaard(&["run", "--json"]).ends(1).json();
+    let told = &run["runs"][0];
+    assert_eq!((&told["erased"], &told["failed"], &told["changed"]), (&2.into(), &1.into(), &0.into()), "{told}");
+    assert_eq!(bench.number("select count(*) from members where id = 1"), 1);
+    bench.verified();
+}

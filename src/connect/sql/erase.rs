@@ -227,44 +227,8 @@ impl<'a> Eraser<'a> {
         }
     }
 
-    /// Finds the items that can't go, by trying halves in transactions that are rolled back.
-    async fn search(
-        &self,
-        session: &mut dyn Session,
-        items: &[usize],
-        outcome: Outcome,
-    ) -> Result<Vec<(usize, Outcome)>, EraseError> {
-        let mut bad = Vec::new();
-        let mut open: Vec<Vec<usize>> = vec![items.to_vec()];
-        while let Some(set) = open.pop() {
-            match self.attempt(session, Try { items: &set, commit: false }).await {
-                Ok(_) => {}
-                Err(Halt::Again(taken)) => {
-                    let rest: Vec<usize> =
-                        set.into_iter().filter(|item| !taken.iter().any(|(one, _)| one == item)).collect();
-                    bad.extend(taken);
-                    open.push(rest);
-                }
-                Err(halt) => {
-                    let expected = matches!(&halt, Halt::Mismatch)
-                        || matches!(&halt, Halt::Read(ReadFault::Sql(fault)) if fault.kind == FaultKind::Constraint);
-                    match (expected, set.as_slice()) {
-                        (true, [item]) => bad.push((*item, outcome)),
-                        (true, [_, _, ..]) => {
-                            let (left, right) = set.split_at(set.len() / 2);
-                            open.push(left.to_vec());
-                            open.push(right.to_vec());
-                        }
-                        _ => return Err(self.not_done(&halt)),
-                    }
-                }
-            }
-        }
-        Ok(bad)
-    }
-
     /// One transaction. Whatever halts it, it was rolled back, unless the answer to COMMIT is lost.
-    async fn attempt(&self, session: &mut dyn Session, this: Try<'_>) -> Result<Settled, Halt> {
+    pub(super) async fn attempt(&self, session: &mut dyn Session, this: Try<'_>) -> Result<Settled, Halt> {
         if this.items.is_empty() && !self.writes_batch_row() {
             return Ok(Settled::new());
         }
@@ -393,7 +357,7 @@ impl<'a> Eraser<'a> {
         self.watch.before_commit(ticket.as_deref()).map_err(|_| Halt::Watch)
     }
 
-    fn not_done(&self, halt: &Halt) -> EraseError {
+    pub(super) fn not_done(&self, halt: &Halt) -> EraseError {
         let own = |what: &str, advice| self.own(what, advice);
         match halt {
             Halt::Read(fault) => EraseError::NotDone(fault::from_read(self.system, DOING, fault)),

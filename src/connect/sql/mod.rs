@@ -29,6 +29,7 @@ mod resolve;
 mod restore;
 mod rewrite;
 mod schema;
+mod search;
 mod sessions;
 mod span;
 pub mod sqlite;
