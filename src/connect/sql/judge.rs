@@ -7,7 +7,7 @@ use super::children::Below;
 use super::engine::Session;
 use super::erase::{Eraser, Halt, Intent, Settled, Try};
 use super::records::{Record, newest_by_server};
-use super::span::{Locked, Reading, Span, number_of};
+use super::span::{Locked, Span, SpanRead, number_of};
 use crate::domain::outcome::Outcome;
 use crate::domain::value::{Key, Scalar};
 
@@ -28,7 +28,7 @@ impl Eraser<'_> {
         let wants = self.judge.wants_identities();
         let span = self.span(this, &keys);
         let (mut records, locked) = match span {
-            Some(span) => self.read_span(session, span, &keys, Reading { identities: wants, lock: true }).await?,
+            Some(span) => self.read_span(session, span, &keys, SpanRead { identities: wants, lock: true }).await?,
             None => (reader.rows_by_key(session, &keys, wants, true).await?, Vec::new()),
         };
         self.point(this, "after-lock");
@@ -64,7 +64,7 @@ impl Eraser<'_> {
         session: &mut dyn Session,
         span: Span,
         keys: &[&Key],
-        how: Reading,
+        how: SpanRead,
     ) -> Result<(Vec<Record>, Vec<i64>), Halt> {
         let mut records = self.reader.rows_in(session, span, self.batch.due_by, how).await?;
         let wanted: HashSet<&Key> = keys.iter().copied().collect();

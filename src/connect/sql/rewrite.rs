@@ -21,7 +21,7 @@ use super::reads_back::as_written;
 use super::records::{chunk_size, flat};
 use super::relate::Node;
 use super::resolve::{RECORD, Resolved};
-use super::span::{Locked, Reading};
+use super::span::{Locked, SpanRead};
 use crate::domain::outcome::Outcome;
 use crate::domain::recipe::{Recipe, RecipeContext};
 use crate::domain::value::{Key, Scalar, record_bytes};
@@ -299,7 +299,7 @@ impl Eraser<'_> {
         }
         let now = match &intent.span {
             Some(locked) => {
-                self.read_span(session, locked.span, &keys, Reading { identities: false, lock: false }).await?.0
+                self.read_span(session, locked.span, &keys, SpanRead { identities: false, lock: false }).await?.0
             }
             None => self.reader.rows_by_key(session, &keys, false, false).await?,
         };

@@ -28,9 +28,9 @@ pub(super) struct Span {
     last: i64,
 }
 
-/// How records are read.
+/// How records of a span are read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
+pub(super) struct SpanRead {
     /// With the identities of the person.
     pub(super) identities: bool,
     /// They are locked too.
@@ -111,7 +111,7 @@ impl Reader<'_> {
         session: &mut dyn Session,
         span: Span,
         due_by: NaiveDate,
-        how: Reading,
+        how: SpanRead,
     ) -> Result<Vec<Record>, ReadFault> {
         let (conditions, values) = self.due_in(span, due_by);
         let lock = if how.lock { self.dialect.lock() } else { "" };
