@@ -25,6 +25,8 @@ use crate::state::quarantine::Quarantine;
 
 /// Attempts at one batch when the server breaks a deadlock or gives no lock in time.
 const ATTEMPTS: u32 = 6;
+/// A batch that takes longer than this, although its turn has come, may be waiting for the one behind it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether a batch may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,13 +134,17 @@ impl Erasing {
         self.told.send_modify(|told| *told = Told { turn, holds: Arc::clone(holds) });
     }
 
-    /// Waits for its end; `None` where its task panicked, and whether it was committed is not known. `again` is called each time
-    /// when it begins once more.
-    pub(super) async fn end(&mut self, mut again: impl FnMut()) -> Option<Ended> {
+    /// Waits for its end; `None` where its task panicked, and whether it was committed is not known. `struggles` is called
+    /// where it takes long and each time when it begins once more: it may be waiting for what another batch has locked.
+    pub(super) async fn end(&mut self, mut struggles: impl FnMut()) -> Option<Ended> {
+        if let Ok(ended) = tokio::time::timeout(PATIENCE, &mut self.task).await {
+            return ended.ok();
+        }
+        struggles();
         loop {
             tokio::select! {
                 ended = &mut self.task => return ended.ok(),
-                Ok(()) = self.tries.changed() => again(),
+                Ok(()) = self.tries.changed() => struggles(),
             }
         }
     }

@@ -386,7 +386,7 @@ impl Engine {
         let Some(mut batch) = walk.aloft.pop_front() else { return Ok(()) };
         let Walk { aloft, side_by_side, .. } = &mut *walk;
         let answer = batch.end(|| {
-            // It may have met the one behind it, and will again.
+            // It may have met the one behind it, and would again.
             *side_by_side = false;
             aloft.iter().for_each(Erasing::lets_go);
         });

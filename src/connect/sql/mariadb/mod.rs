@@ -237,6 +237,11 @@ impl Engine for MariaEngine {
         reads_back::reads_back(session, &self.access.database, table, column, value).await
     }
 
+    /// A statement over a range also locks the first row behind it, and that is one which the next batch may have locked.
+    fn side_by_side(&self) -> bool {
+        false
+    }
+
     async fn claim(&self, session: &mut dyn Session) -> Result<bool, SqlFault> {
         let ask = with("SELECT GET_LOCK(?1t, 0), CONNECTION_ID()", vec![Scalar::Text(self.lock_name())]);
         let row = one_row(session, &ask).await?;
