@@ -25,6 +25,7 @@ use super::heads::{self, Head};
 use super::journal::{self, Segment};
 use super::load::{self, State};
 use super::note::{Checkpoint, Signer, VerifierKey, is_name, key_change_text};
+use super::publish::Open;
 use super::tree::Frontier;
 use crate::codes;
 use crate::domain::digest::{Digest, MacKey};
@@ -92,6 +93,8 @@ pub struct Log {
     file: Option<File>,
     /// The key of the marks, once it was needed.
     writer: Option<MacKey>,
+    /// What is not yet in a full tile, where tiles were written by this process.
+    pub(super) open: Option<Open>,
     closed: bool,
 }
 
@@ -162,7 +165,7 @@ impl Log {
         let lock = lock(&paths.append_lock)?;
         let state = load::load(&paths, &signers, load::cached(&paths))?;
         drop(lock);
-        let mut log = Self { paths, signers, state, file: None, writer: None, closed: false };
+        let mut log = Self { paths, signers, state, file: None, writer: None, open: None, closed: false };
         log.switch_signer();
         Ok(log)
     }

@@ -113,17 +113,52 @@ impl Log {
         }
     }
 
+    /// Writes the tiles that are full with the newest head, while more is being written: they need not be waited for at the
+    /// end. Nothing promises them yet, and what is lost of them is made again.
+    pub fn publish_ahead(&mut self) -> Result<(), LogFault> {
+        let head = self.state.head.clone();
+        let (folder, scratch) = (&self.paths.folder, self.paths.scratch());
+        let open = match self.open.take() {
+            Some(open) => Some(open),
+            None => self
+                .published()
+                .map_err(LogFault::io("read", &folder.join(CHECKPOINT)))?
+                .and_then(|known| Builder::resume(folder, &scratch, known.checkpoint.size))
+                .map(|builder| builder.open),
+        };
+        let Some(open) = open.filter(|open| open.size <= head.checkpoint.size) else { return Ok(()) };
+        if open.size / WIDTH == head.checkpoint.size / WIDTH {
+            self.open = Some(open);
+            return Ok(());
+        }
+        durable::folder(&scratch, true).map_err(LogFault::io("make the folder", &scratch))?;
+        let Some(Builder { open, files, .. }) = Builder::with(folder, &scratch, open).fill(&head)? else {
+            return Ok(());
+        };
+        let placed = files.finish();
+        crash_point!("published-ahead");
+        placed.map_err(LogFault::io("write tiles in", &folder.join(tile::FOLDER)))?;
+        self.open = Some(open);
+        Ok(())
+    }
+
     /// Writes the tiles from a published size on; all of them if what was published does not lead to the head.
-    fn publish_tiles(&self, from: u64, head: &Head) -> Result<(), LogFault> {
+    fn publish_tiles(&mut self, from: u64, head: &Head) -> Result<(), LogFault> {
         let scratch = self.paths.scratch();
         durable::folder(&scratch, true).map_err(LogFault::io("make the folder", &scratch))?;
+        let ahead = self.open.take().filter(|open| (from..=head.checkpoint.size).contains(&open.size) && from > 0);
         let folder = &self.paths.folder;
-        if from > 0
-            && let Some(builder) = Builder::resume(folder, &scratch, from)
+        let begun = match ahead {
+            Some(open) => Some(Builder::with(folder, &scratch, open)),
+            None if from > 0 => Builder::resume(folder, &scratch, from),
+            None => None,
+        };
+        if let Some(builder) = begun
             && let Some(builder) = builder.fill(head)?
         {
-            builder.finish()?;
+            let open = builder.finish()?;
             if stored_root(folder, head.checkpoint.size) == Some(head.checkpoint.root) {
+                self.open = Some(open);
                 return Ok(());
             }
         }
@@ -133,7 +168,8 @@ impl Log {
                 "the journal does not give the root that the newest head signed: `bewaard log verify` says where";
             return Err(LogFault::broken(codes::LOG_ALTERED, &folder.join(journal::FOLDER), text));
         };
-        builder.finish()
+        self.open = Some(builder.finish()?);
+        Ok(())
     }
 }
 
@@ -180,48 +216,57 @@ fn stored_root(folder: &Path, size: u64) -> Option<Digest> {
     tree::range_root(0, size, &mut tile_reader(folder, size)).ok()
 }
 
+/// What is not yet in a full tile.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    size: u64,
+    bundle: Vec<u8>,
+    levels: Vec<Vec<Digest>>,
+}
+
 /// Builds tiles, level by level, from entries in order.
 #[derive(Debug)]
 struct Builder<'a> {
     folder: &'a Path,
-    size: u64,
-    bundle: Vec<u8>,
-    levels: Vec<Vec<Digest>>,
+    open: Open,
     files: Many,
 }
 
 impl<'a> Builder<'a> {
     fn new(folder: &'a Path, scratch: &Path) -> Self {
-        let files = Many::new(scratch, durable::PUBLIC);
-        Self { folder, size: 0, bundle: Vec::new(), levels: Vec::new(), files }
+        Self::with(folder, scratch, Open::default())
+    }
+
+    fn with(folder: &'a Path, scratch: &Path, open: Open) -> Self {
+        Self { folder, open, files: Many::new(scratch, durable::PUBLIC) }
     }
 
     /// Goes on from the partial tiles of a published size.
     fn resume(folder: &'a Path, scratch: &Path, size: u64) -> Option<Self> {
-        let mut builder = Self { size, ..Self::new(folder, scratch) };
+        let mut open = Open { size, ..Open::default() };
         if let Some(tile) = Tile::of_tree(Kind::Entries, size / WIDTH, size) {
-            builder.bundle = regular::bytes(&folder.join(tile.path())).ok()?;
+            open.bundle = regular::bytes(&folder.join(tile.path())).ok()?;
         }
         for level in 0..tile::LEVELS {
             let reached = size.checked_shr(8 * u32::from(level)).unwrap_or(0);
             let partial = Tile::of_tree(Kind::Hashes(level), reached / WIDTH, size);
-            builder.levels.push(match partial {
+            open.levels.push(match partial {
                 Some(tile) => load_tile(folder, &tile)?,
                 None => Vec::new(),
             });
         }
-        let bundle: Vec<_> = tile::entries(&builder.bundle)?.iter().map(|entry| leaf_hash(entry)).collect();
-        (builder.levels.first() == Some(&bundle)).then_some(builder)
+        let bundle: Vec<_> = tile::entries(&open.bundle)?.iter().map(|entry| leaf_hash(entry)).collect();
+        (open.levels.first() == Some(&bundle)).then(|| Self::with(folder, scratch, open))
     }
 
     /// Reads the journal up to the head, writing tiles as they fill. `None` if the journal ends before.
     fn fill(mut self, head: &Head) -> Result<Option<Self>, LogFault> {
         let path = self.folder.join(journal::FOLDER);
-        let reader = Reader::from(self.folder, self.size).map_err(LogFault::io("read", &path))?;
+        let reader = Reader::from(self.folder, self.open.size).map_err(LogFault::io("read", &path))?;
         let Some(mut reader) = reader else { return Ok(None) };
-        while self.size < head.checkpoint.size {
+        while self.open.size < head.checkpoint.size {
             let Some(piece) = reader.read().map_err(LogFault::io("read", &path))? else { return Ok(None) };
-            if !tile::push_entry(&mut self.bundle, piece.bytes) {
+            if !tile::push_entry(&mut self.open.bundle, piece.bytes) {
                 return Ok(None);
             }
             self.push(leaf_hash(piece.bytes))?;
@@ -230,27 +275,27 @@ impl<'a> Builder<'a> {
     }
 
     fn push(&mut self, leaf: Digest) -> Result<(), LogFault> {
-        self.size += 1;
+        self.open.size += 1;
         let mut node = leaf;
         for level in 0..tile::LEVELS {
-            if self.levels.len() <= usize::from(level) {
-                self.levels.push(Vec::new());
+            if self.open.levels.len() <= usize::from(level) {
+                self.open.levels.push(Vec::new());
             }
-            let hashes = &mut self.levels[usize::from(level)];
+            let hashes = &mut self.open.levels[usize::from(level)];
             hashes.push(node);
             if (hashes.len() as u64) < WIDTH {
                 return Ok(());
             }
-            let place = (self.size >> (8 * u32::from(level))) / WIDTH - 1;
+            let place = (self.open.size >> (8 * u32::from(level))) / WIDTH - 1;
             node = tile::root(hashes);
             let bytes = tile::bytes(hashes);
             hashes.clear();
             self.write(&Tile { kind: Kind::Hashes(level), place, width: WIDTH }, &bytes)?;
             if level == 0 {
-                let bundle = std::mem::take(&mut self.bundle);
+                let mut bundle = std::mem::take(&mut self.open.bundle);
                 self.write(&Tile { kind: Kind::Entries, place, width: WIDTH }, &bundle)?;
-                self.bundle = bundle;
-                self.bundle.clear();
+                bundle.clear();
+                self.open.bundle = bundle;
             }
         }
         Ok(())
@@ -259,33 +304,33 @@ impl<'a> Builder<'a> {
     /// The root over all entries so far.
     fn root(&self) -> Digest {
         let mut nodes = Vec::new();
-        for mut hashes in self.levels.iter().rev().map(Vec::as_slice) {
+        for mut hashes in self.open.levels.iter().rev().map(Vec::as_slice) {
             while let Some(log) = hashes.len().checked_ilog2() {
                 let (tree, rest) = hashes.split_at(1 << log);
                 nodes.push(tile::root(tree));
                 hashes = rest;
             }
         }
-        Frontier::from_nodes(self.size, nodes).unwrap_or_default().root()
+        Frontier::from_nodes(self.open.size, nodes).unwrap_or_default().root()
     }
 
     /// Writes what is left as partial tiles. All of it is on the disk when this returns.
-    fn finish(mut self) -> Result<(), LogFault> {
-        let size = self.size;
+    fn finish(mut self) -> Result<Open, LogFault> {
+        let open = std::mem::take(&mut self.open);
+        let size = open.size;
         if let Some(tile) = Tile::of_tree(Kind::Entries, size / WIDTH, size) {
-            let bundle = std::mem::take(&mut self.bundle);
-            self.write(&tile, &bundle)?;
+            self.write(&tile, &open.bundle)?;
         }
-        for (level, hashes) in (0..).zip(std::mem::take(&mut self.levels)) {
+        for (level, hashes) in (0..).zip(&open.levels) {
             let reached = size >> (8 * u32::from(level));
             if let Some(tile) = Tile::of_tree(Kind::Hashes(level), reached / WIDTH, size) {
-                self.write(&tile, &tile::bytes(&hashes))?;
+                self.write(&tile, &tile::bytes(hashes))?;
             }
         }
         crash_point!("publish-tiles");
         let written = self.files.finish();
         crash_point!("publish-tiles-done");
-        written.map_err(LogFault::io("write tiles in", &self.folder.join(tile::FOLDER)))
+        written.map_err(LogFault::io("write tiles in", &self.folder.join(tile::FOLDER))).map(|()| open)
     }
 
     fn write(&mut self, tile: &Tile, bytes: &[u8]) -> Result<(), LogFault> {

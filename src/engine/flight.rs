@@ -157,6 +157,12 @@ impl Engine {
         let thread = tokio::task::spawn_blocking(move || {
             let done = chore.write(&mut log);
             told.send_replace(Some(done.is_ok()));
+            if done.is_ok()
+                && let Err(error) = log.publish_ahead()
+            {
+                // The run publishes at its end, and says then what is wrong.
+                tracing::debug!(%error, "tiles could not be written ahead");
+            }
             (log, done)
         });
         Ok(Writing { thread, intended })

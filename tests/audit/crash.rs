@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use super::support::{KEY, ORIGIN, Place, batch, time};
 
 /// Every point that this work passes.
-const POINTS: [&str; 29] = [
+const POINTS: [&str; 31] = [
     "keys-current",
     "create-place",
     "create-last-head",
@@ -34,6 +34,8 @@ const POINTS: [&str; 29] = [
     "last-head-done#3",
     "publish-tiles",
     "publish-tiles-done",
+    "published-ahead",
+    "published-ahead#2",
     "publish-checkpoint",
     "publish-tidy",
     "publish-outside",
@@ -82,6 +84,11 @@ fn work(root: &Path) {
         log.commit(&batch(number, 150), KEY, time() + TimeDelta::days(20 * i64::from(number))).unwrap();
         log.publish().unwrap();
     }
+    for number in 6..=7 {
+        log.commit(&batch(number, 300), KEY, time() + TimeDelta::days(60)).unwrap();
+        log.publish_ahead().unwrap();
+    }
+    log.publish().unwrap();
     let (done, next) = (batch(4, 150), batch(5, 2));
     log.commit_then((&done, KEY), (&next[..1], KEY), time() + TimeDelta::days(61)).unwrap();
     log.commit(&next[1..], KEY, time() + TimeDelta::days(61)).unwrap();

@@ -1,5 +1,6 @@
 //! Writing, opening again, publishing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 
@@ -7,6 +8,7 @@ use bewaard::audit::fault::LogFault;
 use bewaard::audit::log::Log;
 use bewaard::audit::read::entries;
 use bewaard::audit::verify::verify;
+use bewaard::domain::digest::Digest;
 use chrono::TimeDelta;
 
 use super::support::{KEY, ORIGIN, Place, batch, filled, init, intended, outcome, signer, signer_of, time};
@@ -154,6 +156,50 @@ fn a_tail_that_does_not_agree_is_refused() {
 }
 
 #[test]
+fn tiles_that_were_written_ahead_are_those_that_publishing_writes() {
+    let files = |place: &Place| {
+        let (mut files, mut open) = (BTreeMap::new(), vec![place.folder().join("tile")]);
+        while let Some(folder) = open.pop() {
+            for item in fs::read_dir(folder).into_iter().flatten().map(|item| item.unwrap().path()) {
+                if item.is_dir() {
+                    open.push(item);
+                } else {
+                    let name = item.strip_prefix(place.folder()).unwrap().to_path_buf();
+                    files.insert(name, Digest::of(&fs::read(item).unwrap()));
+                }
+            }
+        }
+        files
+    };
+    let write = |log: &mut Log, number: u8, count: u64| {
+        log.commit(&batch(number, count), KEY, time() + TimeDelta::days(60)).unwrap();
+    };
+    let (ahead, plain) = (filled(1, 3), filled(1, 3));
+    let (mut one, mut other) = (ahead.open(), plain.open());
+    one.publish().unwrap();
+    for (number, count) in (2..).zip([100, 200, 900, 5, 255, 256]) {
+        write(&mut one, number, count);
+        let promised = fs::read(ahead.folder().join("checkpoint")).unwrap();
+        one.publish_ahead().unwrap();
+        assert_eq!(fs::read(ahead.folder().join("checkpoint")).unwrap(), promised, "nothing is promised yet");
+        let full = files(&ahead).keys().filter(|name| name.starts_with("tile/0")).count() as u64;
+        assert!(full >= one.size() / 256, "{full} of {}", one.size());
+        write(&mut other, number, count);
+    }
+    for log in [&mut one, &mut other] {
+        log.publish().unwrap();
+    }
+    assert_eq!(files(&ahead), files(&plain));
+    // And it goes on from there.
+    for (log, place) in [(&mut one, &ahead), (&mut other, &plain)] {
+        write(log, 9, 700);
+        log.publish().unwrap();
+        assert_eq!(verify(&place.folder(), &super::attacks::options(place)).faults, []);
+    }
+    assert_eq!(files(&ahead), files(&plain));
+}
+
+#[test]
 fn an_outside_head_is_never_written_over_by_another_history() {
     let outside = |place: &Place| place.path().join("outside-head");
     let (place, longer) = (filled(2, 5), filled(3, 5));
@@ -183,7 +229,7 @@ fn an_outside_head_is_never_written_over_by_another_history() {
 fn the_log_refuses_what_a_bundle_can_not_hold() {
     let place = filled(1, 1);
     let mut log = place.open();
-    let marks = vec![bewaard::domain::digest::Digest([1; 32]); 1000];
+    let marks = vec![Digest([1; 32]); 1000];
     let hold = bewaard::audit::entry::Body::HoldChanged {
         hold: bewaard::domain::id::HoldId::from_random([1; 8]),
         change: "placed".into(),
@@ -192,10 +238,10 @@ fn the_log_refuses_what_a_bundle_can_not_hold() {
         rule: None,
         owner: None,
         review: None,
-        set: bewaard::domain::digest::Digest([1; 32]),
+        set: Digest([1; 32]),
         hold_key: "holds-00000000".into(),
         by: bewaard::audit::entry::By { uid: 0, actor: None },
-        note: bewaard::domain::digest::Digest([1; 32]),
+        note: Digest([1; 32]),
     };
     assert_eq!(log.append(&[hold], KEY, time()).unwrap_err().code().id, "B421");
     assert_eq!(log.commit(&batch(2, 1), KEY, time()).unwrap(), 3..5, "nothing was written of it");
