@@ -183,7 +183,7 @@ async fn asked(engine: &mut Engine, scope: &Scope, lines: &[String]) -> Result<A
         let connector = engine.system(&rule.system)?;
         let key = connector.parse_key(&rule, &key).await.map_err(EngineError::from)?;
         marks.insert(engine.holds().mark_record(&rule.system, &rule.selection.collection(), &key));
-        let item = Item { key, fingerprint: Fingerprint(Vec::new()), parts: Vec::new() };
+        let item = Item { key, fingerprint: Fingerprint::default(), parts: Vec::new() };
         let found = connector.locate(&rule, &[item]).await.map_err(EngineError::from)?;
         no_record = found.first() == Some(&Presence::Gone);
     }

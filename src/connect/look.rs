@@ -23,6 +23,15 @@ pub struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
+    /// How many records something was purged of. The receipts of a record follow each other.
+    pub fn count(&self) -> u64 {
+        let purged = self.receipts.iter().filter(|receipt| receipt.outcome.is_purge());
+        let (count, _) = purged.fold((0, None), |(count, last), receipt| {
+            (count + u64::from(last != Some(receipt.item)), Some(receipt.item))
+        });
+        count
+    }
+
     /// The records of which something was purged, once each, with those of their parts.
     pub fn purged(&self) -> Vec<Item> {
         let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -31,7 +40,7 @@ impl<'a> Look<'a> {
         }
         let item = |(place, parts): (usize, Vec<usize>)| {
             let item: &'a Item = self.items.get(place)?;
-            Some(Item { key: item.key.clone(), fingerprint: item.fingerprint.clone(), parts })
+            Some(Item { key: item.key.clone(), fingerprint: item.fingerprint, parts })
         };
         parts.into_iter().filter_map(item).collect()
     }

@@ -11,8 +11,8 @@ use super::term::{FinancialYear, due_day};
 use super::value::Key;
 
 /// A digest by which a record is known again: unchanged since it was found, or not. Opaque to the engine.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Fingerprint(pub Vec<u8>);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fingerprint(pub [u8; 16]);
 
 /// A record as a connector found it: what the decision needs and nothing else.
 #[derive(Debug, Clone)]

@@ -70,7 +70,7 @@ fn found(clocks: Vec<Reading>, parts: usize) -> Found {
         protected: false,
         done: vec![false; parts],
         identities: Vec::new(),
-        fingerprint: Fingerprint(Vec::new()),
+        fingerprint: Fingerprint::default(),
         below: Vec::new(),
     }
 }

@@ -106,3 +106,14 @@ pub fn push_field(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
     out.extend_from_slice(bytes);
 }
+
+/// The same for a field that `fill` appends.
+pub fn push_nested(out: &mut Vec<u8>, tag: u8, fill: impl FnOnce(&mut Vec<u8>)) {
+    push_field(out, tag, &[]);
+    let start = out.len();
+    fill(out);
+    let length = u32::try_from(out.len() - start).unwrap_or(u32::MAX).to_be_bytes();
+    if let Some(place) = out.get_mut(start - length.len()..start) {
+        place.copy_from_slice(&length);
+    }
+}

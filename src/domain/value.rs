@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::digest::push_field;
+use super::digest::{push_field, push_nested};
 use super::id::SystemId;
 
 /// One value as a system gave it.
@@ -61,8 +61,8 @@ impl Scalar {
     pub fn push_canonical(&self, out: &mut Vec<u8>) {
         match self {
             Self::Null => push_field(out, b'n', &[]),
-            Self::Int(value) => push_field(out, b'i', value.to_string().as_bytes()),
-            Self::UInt(value) => push_field(out, b'i', value.to_string().as_bytes()),
+            Self::Int(value) => push_nested(out, b'i', |out| push_number(out, value)),
+            Self::UInt(value) => push_nested(out, b'i', |out| push_number(out, value)),
             Self::Real(bits) => push_field(out, b'r', &bits.to_be_bytes()),
             Self::Text(text) => push_field(out, b't', text.as_bytes()),
             Self::Bytes(bytes) => push_field(out, b'b', bytes),
@@ -84,6 +84,12 @@ impl Scalar {
             Self::Bytes(bytes) => format!("0x{}", hex::encode(bytes)),
         }
     }
+}
+
+fn push_number(out: &mut Vec<u8>, number: impl fmt::Display) {
+    use std::io::Write;
+    // Memory takes all that is written.
+    let _ = write!(out, "{number}");
 }
 
 impl fmt::Debug for Scalar {
@@ -109,10 +115,13 @@ impl Key {
     /// The canonical bytes of the key alone.
     pub fn canonical(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(16 * self.0.len());
-        for part in &self.0 {
-            part.push_canonical(&mut out);
-        }
+        self.push_canonical(&mut out);
         out
+    }
+
+    /// Appends the same.
+    pub fn push_canonical(&self, out: &mut Vec<u8>) {
+        self.0.iter().for_each(|part| part.push_canonical(out));
     }
 
     /// The key for a person who is allowed to see it. Never for a log.
@@ -133,7 +142,7 @@ pub fn record_bytes(system: &SystemId, collection: &str, key: &Key) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     push_field(&mut out, b'S', system.as_str().as_bytes());
     push_field(&mut out, b'C', collection.as_bytes());
-    push_field(&mut out, b'K', &key.canonical());
+    push_nested(&mut out, b'K', |out| key.push_canonical(out));
     out
 }
 

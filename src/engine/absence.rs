@@ -17,7 +17,7 @@ impl Engine {
         let Over { id: batch, items, receipts, .. } = over;
         let rules: Vec<&Rule> = self.loaded.policy.rules.values().filter(|one| one.system == rule.system).collect();
         let look = Look { batch, rule, items, receipts, rules: &rules };
-        let purged = look.purged().len() as u64;
+        let purged = look.count();
         if purged == 0 {
             return Absence::default();
         }

@@ -168,7 +168,7 @@ impl Engine {
         };
         let records = items.iter().map(|item| InFlightRecord {
             key: item.key.clone(),
-            fingerprint: item.fingerprint.clone(),
+            fingerprint: item.fingerprint,
             parts: names(item),
         });
         let flight = InFlight {

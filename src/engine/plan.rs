@@ -240,7 +240,7 @@ fn keep_item(items: &mut Option<ItemsWriter>, found: &Found, verdicts: &[Verdict
     let (Some(writer), Some(since)) = (items, oldest_due(verdicts)) else { return Ok(()) };
     let due = |(place, verdict): (usize, &Verdict)| matches!(verdict, Verdict::Due(_)).then_some(place);
     let parts: Vec<usize> = verdicts.iter().enumerate().filter_map(due).collect();
-    writer.add(&Due { key: found.key.clone(), fingerprint: found.fingerprint.clone(), parts, since })
+    writer.add(&Due { key: found.key.clone(), fingerprint: found.fingerprint, parts, since })
 }
 
 /// The limits that are looser now than when the gate was opened, by their keys.

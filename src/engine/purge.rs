@@ -78,8 +78,8 @@ struct Due {
 /// What is being filled for the next batch, and how far the pace still goes.
 struct Next {
     due: Vec<Due>,
-    /// Records of this page or of the batch that is being filled: what was found below another may be one of them.
-    taken: HashSet<Key>,
+    /// Records of this page or of the batch that is being filled, where what was found below another may be one of them.
+    taken: Option<HashSet<Key>>,
     /// Records that went into a batch since they hang below another.
     below: HashSet<Key>,
     /// How many records of the last due day still fit.
@@ -101,7 +101,9 @@ impl Next {
             if place < above {
                 self.below.insert(one.item.key.clone());
             }
-            self.taken.insert(one.item.key.clone());
+            if let Some(taken) = &mut self.taken {
+                taken.insert(one.item.key.clone());
+            }
             self.due.push(one);
         }
     }
@@ -111,7 +113,7 @@ impl Next {
     }
 
     fn has(&self, key: &Key) -> bool {
-        self.taken.contains(key) || self.below.contains(key)
+        self.taken.as_ref().is_some_and(|taken| taken.contains(key)) || self.below.contains(key)
     }
 }
 
@@ -246,7 +248,7 @@ impl Engine {
         let pick = Pick { rule, mandate, collection: rule.selection.collection(), key: self.mac_key(Purpose::Plan)? };
         let next = Next {
             due: Vec::new(),
-            taken: HashSet::new(),
+            taken: matches!(supply, Supply::Found { .. }).then(HashSet::new),
             below: HashSet::new(),
             last_day_left: mandate.on_last_day,
             size: BatchSize::first(),
@@ -291,10 +293,6 @@ impl Engine {
             let more = self.fill(walk, tried).await?;
             let (batch, since): (Vec<Item>, Vec<NaiveDate>) =
                 walk.next.due.drain(..).map(|one| (one.item, one.since)).unzip();
-            if matches!(walk.supply, Supply::Planned(_)) {
-                // None comes twice, so none is remembered.
-                walk.next.taken.clear();
-            }
             if batch.is_empty() {
                 return Ok(());
             }
@@ -328,7 +326,7 @@ impl Engine {
                         let read = walk.connector.find(&query, after.as_ref()).await?;
                         (*page, *after) = (read.found.into_iter(), read.next);
                         *end = after.is_none();
-                        walk.next.taken = walk.next.due.iter().map(|one| one.item.key.clone()).collect();
+                        walk.next.taken = Some(walk.next.due.iter().map(|one| one.item.key.clone()).collect());
                         continue;
                     };
                     if !walk.next.has(&found.key) {

@@ -288,7 +288,7 @@ fn items_of(flight: &InFlight) -> Vec<Item> {
     let place_of = |name: &String| flight.rule.parts.iter().position(|part| part.id.as_str() == name);
     let item = |record: &crate::state::inflight::InFlightRecord| Item {
         key: record.key.clone(),
-        fingerprint: record.fingerprint.clone(),
+        fingerprint: record.fingerprint,
         parts: record.parts.iter().filter_map(place_of).collect(),
     };
     flight.records.iter().map(item).collect()

@@ -295,7 +295,7 @@ impl Engine {
         let log_key = self.log_key_id()?;
         let record = |one: &Wanted| InFlightRecord {
             key: one.record.key.clone(),
-            fingerprint: Fingerprint(Vec::new()),
+            fingerprint: Fingerprint::default(),
             parts: one.parts.iter().map(ToString::to_string).collect(),
         };
         let flight = InFlight {

@@ -145,7 +145,7 @@ fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 fn write_due(out: &mut Vec<u8>, due: &Due) {
     out.extend_from_slice(&due.since.num_days_from_ce().to_be_bytes());
-    write_bytes(out, &due.fingerprint.0);
+    out.extend_from_slice(&due.fingerprint.0);
     out.extend_from_slice(&(due.parts.len() as u64).to_be_bytes());
     for part in &due.parts {
         out.extend_from_slice(&(*part as u64).to_be_bytes());
@@ -206,7 +206,7 @@ fn take_text(from: &mut &[u8]) -> Option<String> {
 
 fn read_due(from: &mut &[u8]) -> Option<Due> {
     let since = NaiveDate::from_num_days_from_ce_opt(i32::from_be_bytes(take(from)?))?;
-    let fingerprint = Fingerprint(take_bytes(from)?);
+    let fingerprint = Fingerprint(take(from)?);
     let parts = (0..take_number(from)?).map(|_| take_number(from)).collect::<Option<Vec<usize>>>()?;
     let scalar = |from: &mut &[u8]| {
         Some(match take::<1>(from)?[0] {
@@ -239,7 +239,7 @@ mod tests {
             Scalar::Real(1.5f64.to_bits()),
         ]);
         let since = NaiveDate::from_ymd_opt(2020, 1, 1).unwrap() + chrono::Days::new(number.unsigned_abs());
-        Due { key, fingerprint: Fingerprint(vec![7; 16]), parts: vec![0, 3], since }
+        Due { key, fingerprint: Fingerprint([7; 16]), parts: vec![0, 3], since }
     }
 
     #[test]

@@ -143,7 +143,7 @@ async fn the_connector_finds_erases_and_locates_on_both_servers() {
             database.admin(&statement.text);
         }
 
-        let item = |one: &Found| Item { key: one.key.clone(), fingerprint: one.fingerprint.clone(), parts: vec![0] };
+        let item = |one: &Found| Item { key: one.key.clone(), fingerprint: one.fingerprint, parts: vec![0] };
         let items: Vec<Item> = found.iter().take(2).map(item).collect();
         // An order that came after the find: this one stays, with its address.
         database.admin("INSERT INTO orders VALUES (9, 10, '2024-01-01')");

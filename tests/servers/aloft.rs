@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use crate::bench::said;
-use crate::firm::{Firm, by_kind, outcomes, tables};
+use crate::firm::{Firm, by_kind, numbers, outcomes, tables};
 use crate::settled::{Expected, all_is_settled, rule};
 use crate::support::servers::Kind;
 
 on_both!(
     the_next_batch_is_intended_before_the_outcomes_of_the_last,
+    batches_whose_rows_touch_do_not_meet,
     a_kill_with_two_batches_open_loses_nothing_and_claims_nothing,
     a_hold_that_is_placed_between_two_batches_binds_the_second_though_it_is_judged,
     two_batches_that_meet_go_one_after_the_other,
@@ -33,9 +34,9 @@ fn settled(firm: &Firm, what: &str) -> BTreeMap<String, u64> {
     outcomes(firm)
 }
 
-/// What is in flight in the log: at most how many batches at one time are intended and lack outcomes.
-fn most_open(firm: &Firm) -> usize {
-    let (mut open, mut most) = (BTreeMap::<String, u64>::new(), 0);
+/// What is in flight in the log, entry by entry: how many batches are intended and lack outcomes.
+fn open_batches(firm: &Firm) -> Vec<usize> {
+    let (mut open, mut counts) = (BTreeMap::<String, u64>::new(), Vec::new());
     let entries = firm.bewaard(&["log", "show", "--json"]).ends(0).json();
     for entry in entries["entries"].as_array().unwrap() {
         let batch = entry["batch"].as_str().unwrap_or_default().to_string();
@@ -50,18 +51,54 @@ fn most_open(firm: &Firm) -> usize {
             }
             _ => {}
         }
-        most = most.max(open.len());
+        counts.push(open.len());
     }
     assert!(open.is_empty());
-    most
+    counts
+}
+
+/// At most how many at one time.
+fn most_open(firm: &Firm) -> usize {
+    open_batches(firm).into_iter().max().unwrap_or(0)
+}
+
+/// How often a second batch was intended while one was open.
+fn overlaps(firm: &Firm) -> usize {
+    open_batches(firm).windows(2).filter(|pair| pair == &[1, 2]).count()
+}
+
+/// How many batches there were.
+fn batches(firm: &Firm) -> usize {
+    open_batches(firm).windows(2).filter(|pair| pair[1] > pair[0]).count()
 }
 
 fn the_next_batch_is_intended_before_the_outcomes_of_the_last(kind: Kind) {
     let firm = firm(kind);
     let run = firm.run_one(0);
     assert_eq!(run["erased"], DUE, "{run}");
-    assert_eq!(most_open(&firm), by_kind(kind, 1, 2), "two at a time where the system bears them, and never more");
+    assert_eq!(most_open(&firm), 2, "two at a time, and never more");
     assert_eq!(settled(&firm, "a whole run"), [("erased".into(), DUE)].into());
+}
+
+/// The last row of a batch is the neighbour of the first of the next: whoever locks the row behind its own would wait.
+fn batches_whose_rows_touch_do_not_meet(kind: Kind) {
+    let moment = by_kind(kind, "datetime", "timestamp");
+    let table = format!(
+        "create table contacts (id int primary key, seen {moment}); create index c_seen on contacts(seen);
+         insert into contacts select i, timestamp '2019-05-06 10:00:00' from {};",
+        numbers(kind, 8_000)
+    );
+    let rule = "[rule.old]\nsystem = \"shop\"\nrecords.table = \"contacts\"\nsince.column = \"seen\"\nkeep = \"2 years\"\n\
+                because = \"test\"\nlimits = { share = \"100 %\", first-bite = 0 }\nthen.delete = true\n";
+    let firm = Firm::new(kind, rule, &table);
+    firm.change_policy("[system.shop]\n", "[system.shop]\nbrakes.pace = \"fast\"\n");
+    let firm = firm.approved();
+    let run = firm.run_one(0);
+    assert_eq!(run["erased"], 8_000, "{run}");
+    assert!(batches(&firm) > 3, "{}", batches(&firm));
+    // Who meets another goes alone from there on.
+    assert_eq!(overlaps(&firm), batches(&firm) - 1, "each of them was intended while the one before it was erased");
+    firm.verified();
 }
 
 fn a_kill_with_two_batches_open_loses_nothing_and_claims_nothing(kind: Kind) {

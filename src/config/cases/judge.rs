@@ -49,7 +49,7 @@ fn found(case: &Case<'_>) -> Found {
         protected: case.protected,
         done: vec![false; case.rule.parts.len()],
         identities: Vec::new(),
-        fingerprint: Fingerprint(Vec::new()),
+        fingerprint: Fingerprint::default(),
         below: Vec::new(),
     }
 }

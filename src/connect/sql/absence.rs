@@ -6,7 +6,7 @@
 //! found takes a second), and each is served by an index, or reads a table of at most [`BIG`](super::resolve::BIG) rows, or one that the erasing
 //! itself reads in the same way, or one for which the rule says `allow-scan`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::catalogue::Column;
@@ -14,6 +14,7 @@ use super::connector::SqlConnector;
 use super::copies::Copy;
 use super::engine::{Dialect, Session, Statement};
 use super::fault;
+use super::maps::HashMap;
 use super::memory::{Memory, Path, paths};
 use super::records::{ReadFault, Reader, aliased, chunk_size};
 use super::relate::Link;

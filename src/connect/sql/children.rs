@@ -1,8 +1,9 @@
 //! Child rows: reading them level by level, and counting them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::{Session, Statement};
+use super::maps::{HashMap, HashSet};
 use super::records::{ReadFault, Reader, aliased, chunk_size, flat, usable_key};
 use super::relate::{Link, Node, NodeAction};
 use super::resolve::{RECORD, RELATED};
@@ -167,7 +168,7 @@ impl Reader<'_> {
             above.iter().map(|row| (row.key.0.as_slice(), (row.owner, row.level))).collect();
         let keys: Vec<&Key> = above.iter().map(|row| &row.key).collect();
         let mut out: Vec<ChildRow> = Vec::new();
-        let mut seen: HashMap<Key, usize> = HashMap::new();
+        let mut seen: HashMap<Key, usize> = HashMap::default();
         for chunk in keys.chunks(chunk_size(self.dialect, parent_key.key.len())) {
             let statement = self.rows_statement(node, parent_key, link, chunk, lock);
             for row in session.rows(&statement).await? {
@@ -175,7 +176,7 @@ impl Reader<'_> {
                 let parent: Vec<Scalar> = rest.by_ref().take(parent_key.key.len()).collect();
                 let Some((owner, level)) = owners.get(parent.as_slice()).copied() else { continue };
                 let key: Vec<Scalar> = rest.by_ref().take(node.key.len()).collect();
-                let key = usable_key(&key)?;
+                let key = usable_key(key)?;
                 let itself = is_loop(node, link) && key.0 == parent;
                 let reference = rest.by_ref().take(link.on.len()).collect();
                 if !node.key.is_empty() && seen.insert(key.clone(), owner).is_some() {
@@ -256,7 +257,7 @@ impl Reader<'_> {
     /// How many rows go or change with each record, by the place in the tree. A row that hangs in two places of it is
     /// counted once, and as one that goes where it goes.
     pub(super) fn tally(&self, below: &Below, records: usize) -> HashMap<usize, BTreeMap<String, u64>> {
-        let mut out: HashMap<usize, BTreeMap<String, u64>> = HashMap::new();
+        let mut out: HashMap<usize, BTreeMap<String, u64>> = HashMap::default();
         // The records themselves go, whatever else hangs on them: they are nobody's child rows.
         let roots = below.rows.first().into_iter().flatten().take(records);
         let mut seen: HashSet<(&TableName, &Key)> = roots.map(|row| (&self.resolved.table.name, &row.key)).collect();

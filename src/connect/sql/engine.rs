@@ -273,6 +273,10 @@ pub trait Dialect: Send + Sync {
     }
     /// What locks the rows of a SELECT until the end of the transaction; empty where the transaction has them all.
     fn lock(&self) -> &'static str;
+    /// Whether a statement over a range of keys also locks the first row behind it.
+    fn locks_behind_ranges(&self) -> bool {
+        false
+    }
     /// A text literal of the policy.
     fn text_literal(&self, text: &str) -> String;
     /// A literal of the policy cast to a column's type, for columns that take no plain text (dates, uuids).

@@ -7,11 +7,12 @@
 //! that table and our COMMIT is seen by nobody. Its record goes and the row stays behind, untouched. With a foreign key
 //! the server makes that program wait, and then refuses its row. `tests/servers/windows.rs` holds both.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::engine::{Engine, FaultKind, Row, Session, SqlFault};
 use super::fault;
+use super::maps::HashMap;
 use super::memory::Memory;
 use super::records::{ReadFault, Reader, Record};
 use super::resolve::Resolved;
@@ -42,7 +43,29 @@ pub(super) struct Eraser<'a> {
 }
 
 /// What is known of each item: its outcome by part, and what went with it.
-pub(super) type Settled = BTreeMap<usize, BTreeMap<usize, Done>>;
+pub(super) type Settled = BTreeMap<usize, Parts>;
+
+/// The outcomes of an item's few parts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Parts(Vec<(usize, Done)>);
+
+impl Parts {
+    /// Says what became of a part, whatever was said before.
+    pub(super) fn insert(&mut self, part: usize, done: Done) {
+        self.0.retain(|(one, _)| *one != part);
+        self.0.push((part, done));
+    }
+
+    fn get(&self, part: usize) -> Option<&Done> {
+        self.0.iter().find(|(one, _)| *one == part).map(|(_, done)| done)
+    }
+}
+
+impl FromIterator<(usize, Done)> for Parts {
+    fn from_iter<I: IntoIterator<Item = (usize, Done)>>(all: I) -> Self {
+        Self(all.into_iter().collect())
+    }
+}
 
 /// The outcome of one part.
 #[derive(Debug, Clone)]
@@ -383,7 +406,7 @@ impl<'a> Eraser<'a> {
         let mut out = Vec::new();
         for (place, item) in self.batch.items.iter().enumerate() {
             for part in &item.parts {
-                let done = settled.get(&place).and_then(|parts| parts.get(part));
+                let done = settled.get(&place).and_then(|parts| parts.get(*part));
                 out.push(Receipt {
                     item: place,
                     part: *part,

@@ -1,11 +1,12 @@
 //! Within the erasing transaction: what the records are now, what hangs on them, and whether that changed meanwhile.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::children::Below;
 use super::engine::Session;
 use super::erase::{Eraser, Halt, Intent, Settled, Try};
+use super::maps::HashMap;
 use super::records::{Record, newest_by_server};
 use super::span::{Locked, Span, SpanRead, number_of};
 use crate::domain::outcome::Outcome;
@@ -33,10 +34,9 @@ impl Eraser<'_> {
         };
         self.point(this, "after-lock");
         reader.read_related(session, &mut records, true).await?;
-        let mut by_key: HashMap<Key, Record> = records.into_iter().map(|record| (record.key.clone(), record)).collect();
-        let mut intent =
-            Intent { records: HashMap::with_capacity(by_key.len()), delete: Vec::new(), write: Vec::new(), span: None };
-        let mut found = |item: &usize| (*item, self.key(*item).and_then(|key| by_key.remove(key)));
+        let mut by_key = ByKey::of(records);
+        let mut intent = Intent { records: HashMap::default(), delete: Vec::new(), write: Vec::new(), span: None };
+        let mut found = |item: &usize| (*item, self.key(*item).and_then(|key| by_key.take(key)));
         let found: Vec<(usize, Option<Record>)> = this.items.iter().map(&mut found).collect();
         // A record that the server takes for one of these although its key is written otherwise now (another case, a
         // space at the end): whoever it was is not gone.
@@ -67,11 +67,11 @@ impl Eraser<'_> {
         how: SpanRead,
     ) -> Result<(Vec<Record>, Vec<i64>), Halt> {
         let mut records = self.reader.rows_in(session, span, self.batch.due_by, how).await?;
-        let wanted: HashSet<&Key> = keys.iter().copied().collect();
         let all = records.iter().filter_map(|record| number_of(&record.key)).collect();
-        records.retain(|record| wanted.contains(&record.key));
-        let found: HashSet<&Key> = records.iter().map(|record| &record.key).collect();
-        let missing: Vec<&Key> = keys.iter().copied().filter(|key| !found.contains(key)).collect();
+        let mut wanted = span.marks(keys.iter().copied());
+        records.retain(|record| number_of(&record.key).is_some_and(|number| span.unmark(&mut wanted, number)));
+        // What is still marked was not found.
+        let missing: Vec<&Key> = keys.iter().copied().filter(|key| span.is_marked(&wanted, key)).collect();
         let more = self.reader.rows_by_key(session, &missing, how.identities, how.lock).await?;
         records.extend(more);
         Ok((records, all))
@@ -81,13 +81,13 @@ impl Eraser<'_> {
         let Some(item) = self.batch.items.get(place) else { return };
         let found = self.reader.found(&record);
         let same = record.selected && found.fingerprint == item.fingerprint;
-        let verdicts: HashMap<usize, Result<(), Outcome>> =
-            if same { self.judge.judge(place, &found).into_iter().collect() } else { HashMap::new() };
+        let verdicts = if same { self.judge.judge(place, &found) } else { Vec::new() };
+        let verdict = |part: usize| verdicts.iter().find(|(one, _)| *one == part).map(|(_, verdict)| verdict);
         let (mut deletes, mut writes) = (false, Vec::new());
         let entry = settled.entry(place).or_default();
         for part in &item.parts {
             let done = !self.is_record(*part) && found.done.get(*part) == Some(&true);
-            match verdicts.get(part) {
+            match verdict(*part) {
                 _ if done => {
                     entry.insert(*part, Outcome::AlreadyGone.into());
                 }
@@ -185,6 +185,30 @@ impl Eraser<'_> {
             }
         }
         if changed.is_empty() { Ok(()) } else { Err(Halt::Again(changed)) }
+    }
+}
+
+/// Records by their keys: handed out as they come where they are asked for in that order, else from a map.
+struct ByKey {
+    next: std::iter::Peekable<std::vec::IntoIter<Record>>,
+    rest: HashMap<Key, Record>,
+}
+
+impl ByKey {
+    fn of(records: Vec<Record>) -> Self {
+        Self { next: records.into_iter().peekable(), rest: HashMap::default() }
+    }
+
+    fn take(&mut self, key: &Key) -> Option<Record> {
+        if let Some(record) = self.next.next_if(|record| record.key == *key) {
+            return Some(record);
+        }
+        self.rest.extend(self.next.by_ref().map(|record| (record.key.clone(), record)));
+        self.rest.remove(key)
+    }
+
+    fn is_empty(&mut self) -> bool {
+        self.rest.is_empty() && self.next.peek().is_none()
     }
 }
 

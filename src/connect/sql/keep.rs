@@ -4,7 +4,7 @@
 //! (cleared references, anonymised fields) is read before and, as the database then has it, after: an undo writes an old
 //! value only over exactly the final form that this purge left.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use super::catalogue::{Column, Table};
 use super::children::Below;
 use super::engine::{Session, Statement};
 use super::erase::{Eraser, Halt, Intent};
+use super::maps::{HashMap, HashSet};
 use super::records::{chunk_size, flat};
 use super::relate::{Node, NodeAction};
 use crate::connect::Kept;
@@ -85,7 +86,7 @@ impl<'r> Eraser<'r> {
     ) -> Result<Keeping<'r>, Halt> {
         let mut keeping = Keeping { rows: BTreeMap::new(), groups: Vec::new() };
         let late = self.circles(below);
-        let mut taken: HashSet<(&TableName, Key)> = HashSet::new();
+        let mut taken: HashSet<(&TableName, Key)> = HashSet::default();
         for (place, node) in self.resolved().nodes.iter().enumerate() {
             if node.action == NodeAction::Delete {
                 for (owner, row) in self.whole_rows(session, place, node, below).await? {
@@ -149,7 +150,7 @@ impl<'r> Eraser<'r> {
 
     /// References that are cleared in rows which go themselves.
     fn circles<'s>(&'s self, below: &Below) -> HashMap<(&'s TableName, Key), Vec<String>> {
-        let mut out: HashMap<(&TableName, Key), Vec<String>> = HashMap::new();
+        let mut out: HashMap<(&TableName, Key), Vec<String>> = HashMap::default();
         for (node, rows) in self.resolved().nodes.iter().zip(&below.rows) {
             let (NodeAction::Clear, Some(link)) = (&node.action, &node.link) else { continue };
             for row in rows {
@@ -172,7 +173,7 @@ impl<'r> Eraser<'r> {
             let stay = rows.iter().filter(|row| !goes.contains(&(&node.table.name, &row.key)));
             let owners = stay.map(|row| (row.key.clone(), row.owner)).collect();
             let (table, key) = (&node.table, node.key.as_slice());
-            out.push(Group { part: None, table, key, columns, owners, before: HashMap::new() });
+            out.push(Group { part: None, table, key, columns, owners, before: HashMap::default() });
         }
         for (place, part) in self.reader.rule.parts.iter().enumerate() {
             let fields = resolved.parts.get(place).map_or(&[][..], Vec::as_slice);
@@ -180,7 +181,7 @@ impl<'r> Eraser<'r> {
             let writes = intent.write.iter().filter(|(_, parts)| parts.contains(&place));
             let owners = writes.filter_map(|(item, _)| self.key(*item).map(|key| (key.clone(), *item))).collect();
             let (table, key, part) = (&resolved.table, resolved.key.as_slice(), Some(part.id.to_string()));
-            out.push(Group { part, table, key, columns, owners, before: HashMap::new() });
+            out.push(Group { part, table, key, columns, owners, before: HashMap::default() });
         }
         out.retain(|group| !group.owners.is_empty());
         out

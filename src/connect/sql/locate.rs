@@ -1,11 +1,10 @@
 //! Finding single records: again after a crash, and by a key that a person typed.
 
-use std::collections::HashMap;
-
 use super::catalogue::{Column, TypeClass};
 use super::connector::SqlConnector;
 use super::engine::{Session, Statement};
 use super::fault;
+use super::maps::HashMap;
 use super::records::{ReadFault, Reader, Record};
 use super::resolve::{RECORD, Resolved};
 use super::write::one_row;

@@ -3,7 +3,7 @@
 //! The values live here only until they were looked for once, or a few more batches have begun, and are wiped then. They
 //! are written nowhere: what a crash leaves is looked for by key alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use zeroize::Zeroize;
@@ -13,6 +13,7 @@ use super::children::Below;
 use super::copies::Copy;
 use super::engine::{Session, Statement};
 use super::erase::{Eraser, Halt, Intent};
+use super::maps::HashMap;
 use super::records::{aliased, chunk_size, flat};
 use super::relate::{Link, NodeAction};
 use super::resolve::{BIG, RECORD, Resolved};

@@ -14,6 +14,7 @@ mod fault;
 mod judge;
 mod keep;
 mod locate;
+mod maps;
 pub mod mariadb;
 mod memory;
 mod nearest;

@@ -1,17 +1,16 @@
 //! Reading records: by pages, and again by key within the erasing transaction.
 
-use std::collections::HashMap;
-
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use super::catalogue::{Column, TypeClass};
 use super::engine::{Dialect, Session, SqlFault, Statement};
+use super::maps::HashMap;
 use super::resolve::{RECORD, RELATED, Resolved, Source};
 use crate::connect::FieldKeys;
 use crate::domain::clock::{self, ClockFormat, Reading};
 use crate::domain::decide::{Fingerprint, Found};
-use crate::domain::digest::push_field;
+use crate::domain::digest::push_nested;
 use crate::domain::identity::{Identity, Reading as IdentityReading};
 use crate::domain::recipe::RecipeContext;
 use crate::domain::rule::Rule;
@@ -82,8 +81,8 @@ pub(super) fn chunk_size(dialect: &dyn Dialect, columns: usize) -> usize {
 }
 
 /// Refuses a key part by which no single row can be named.
-pub(super) fn usable_key(row: &[Scalar]) -> Result<Key, ReadFault> {
-    for part in row {
+pub(super) fn usable_key(row: Vec<Scalar>) -> Result<Key, ReadFault> {
+    for part in &row {
         match part {
             Scalar::Null => return Err(ReadFault::Key("a key holds NULL")),
             Scalar::Real(_) => return Err(ReadFault::Key("a key holds a floating-point number")),
@@ -93,7 +92,7 @@ pub(super) fn usable_key(row: &[Scalar]) -> Result<Key, ReadFault> {
             _ => {}
         }
     }
-    Ok(Key(row.to_vec()))
+    Ok(Key(row))
 }
 
 impl Reader<'_> {
@@ -121,7 +120,7 @@ impl Reader<'_> {
         let resolved = self.resolved;
         let mut rest = row.into_iter();
         let key: Vec<Scalar> = rest.by_ref().take(resolved.key.len()).collect();
-        let key = usable_key(&key)?;
+        let key = usable_key(key)?;
         let yes = |value: Option<Scalar>| value.is_some_and(|value| value.show() == "1");
         let selected = yes(rest.next());
         let flags: Vec<Scalar> = rest.by_ref().take(resolved.protect.len()).collect();
@@ -319,23 +318,22 @@ impl Reader<'_> {
     /// The keyed digest of the key, the clocks and the columns that would be written.
     fn fingerprint(&self, record: &Record) -> Fingerprint {
         let mut bytes = Vec::with_capacity(128);
-        push_field(&mut bytes, b'K', &record.key.canonical());
+        push_nested(&mut bytes, b'K', |bytes| record.key.push_canonical(bytes));
         let values = |bytes: &mut Vec<u8>, tag, values: &[Scalar]| {
-            let mut inner = Vec::new();
-            for value in values {
-                value.push_canonical(&mut inner);
-            }
-            push_field(bytes, tag, &inner);
+            push_nested(bytes, tag, |bytes| values.iter().for_each(|value| value.push_canonical(bytes)));
         };
         for clock in &record.clocks {
             values(&mut bytes, b'C', clock);
         }
         values(&mut bytes, b'T', &record.touched);
-        Fingerprint(self.keys.fingerprint.mac16(&bytes).to_vec())
+        Fingerprint(self.keys.fingerprint.mac16(&bytes))
     }
 
     /// Whether each part is in final form.
     pub(super) fn done(&self, record: &Record) -> Vec<bool> {
+        if self.resolved.parts.iter().all(Vec::is_empty) {
+            return vec![false; self.resolved.parts.len()];
+        }
         let canonical = self.record_bytes(&record.key);
         let context = RecipeContext { key: &record.key, record: &canonical, pseudonym: &self.keys.pseudonym, now: "" };
         let is_final = |(column, recipe): &(Column, crate::domain::recipe::Recipe)| {

@@ -55,6 +55,11 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
+    /// Whether nothing hangs below its records.
+    pub(super) fn stand_alone(&self) -> bool {
+        self.nodes.len() == 1 && self.nodes.iter().all(|node| node.loops.is_empty())
+    }
+
     /// Whether what a batch of this rule reads and writes is its records' alone, so that two batches don't meet.
     pub(super) fn is_plain(&self) -> bool {
         let alone = |node: &Node| {

@@ -10,13 +10,14 @@
 //! A statement names its rows by their keys, or by a span of the key where they become the same ([`Locked`]).
 //! Its count must be theirs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::catalogue::{Column, Table};
 use super::children::ChildRow;
 use super::engine::{Dialect, Session, Statement};
 use super::erase::{Done, Eraser, Halt, Intent, Settled};
+use super::maps::HashMap;
 use super::reads_back::as_written;
 use super::records::{chunk_size, flat};
 use super::relate::Node;

@@ -5,8 +5,6 @@
 //! without the few that were read and locked there and stay, and the count must be that of the batch. A row that comes into the range
 //! in between makes the count another, and the batch is done again by its keys.
 
-use std::collections::HashSet;
-
 use chrono::NaiveDate;
 
 use super::engine::{Session, Statement};
@@ -49,19 +47,47 @@ impl Span {
         (count >= LEAST && width / (count as u64) < SPARSE).then_some(Self { first, last })
     }
 
-    /// The condition over the record's key, its placeholders the first two.
+    /// The condition over the record's key, its placeholders the first ones.
     fn condition(self, reader: &Reader<'_>) -> Option<(String, Vec<Scalar>)> {
         let [column] = reader.resolved.key.as_slice() else { return None };
         let dialect = reader.dialect;
         let key = format!("{RECORD}.{}", dialect.name(&column.name));
-        let text = format!("{key} >= {} AND {key} <= {}", dialect.bound(1, column), dialect.bound(2, column));
-        Some((text, vec![Scalar::Int(self.first), Scalar::Int(self.last)]))
+        let bound = |n| dialect.bound(n, column);
+        if dialect.locks_behind_ranges() {
+            // Behind the range stands its own last row, which is named by itself.
+            let text = format!("({key} >= {} AND {key} <= {} OR {key} = {})", bound(1), bound(2), bound(3));
+            return Some((text, [self.first, self.last.checked_sub(1)?, self.last].map(Scalar::Int).into()));
+        }
+        let text = format!("{key} >= {} AND {key} <= {}", bound(1), bound(2));
+        Some((text, [self.first, self.last].map(Scalar::Int).into()))
+    }
+
+    /// These keys of it, marked by their places.
+    pub(super) fn marks<'k>(self, keys: impl Iterator<Item = &'k Key>) -> Vec<bool> {
+        let width = self.last.checked_sub(self.first).and_then(|width| usize::try_from(width).ok());
+        let mut marks = vec![false; width.map_or(0, |width| width + 1)];
+        for place in keys.filter_map(number_of).filter_map(|number| self.place(number)) {
+            if let Some(mark) = marks.get_mut(place) {
+                *mark = true;
+            }
+        }
+        marks
+    }
+
+    /// Whether a key is marked.
+    pub(super) fn is_marked(self, marks: &[bool], key: &Key) -> bool {
+        number_of(key).and_then(|number| self.place(number)).and_then(|place| marks.get(place)) == Some(&true)
+    }
+
+    /// Takes the mark from a key; whether it was marked.
+    pub(super) fn unmark(self, marks: &mut [bool], number: i64) -> bool {
+        self.place(number).and_then(|place| marks.get_mut(place)).is_some_and(std::mem::take)
     }
 
     /// The place of a key in it.
-    fn place(self, key: &Key) -> Option<usize> {
-        let number = number_of(key).filter(|number| (self.first..=self.last).contains(number))?;
-        number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok())
+    fn place(self, number: i64) -> Option<usize> {
+        let inside = (self.first..=self.last).contains(&number);
+        number.checked_sub(self.first).filter(|_| inside).and_then(|place| usize::try_from(place).ok())
     }
 }
 
@@ -75,9 +101,20 @@ pub(super) struct Locked {
 impl Locked {
     /// Those that stay where these go, filled up to a power of two, so that few statements are prepared.
     fn stay(&self, go: &[&Key]) -> Option<Vec<i64>> {
-        let numbers: HashSet<i64> = go.iter().filter_map(|key| number_of(key)).collect();
-        let mut stay: Vec<i64> = self.keys.iter().copied().filter(|key| !numbers.contains(key)).collect();
-        if numbers.len() != go.len() || self.keys.len() - stay.len() != go.len() {
+        let mut goes = self.span.marks(go.iter().copied());
+        let mut left = goes.iter().filter(|goes| **goes).count();
+        if left != go.len() {
+            return None;
+        }
+        let mut stay = Vec::new();
+        for key in &self.keys {
+            if self.span.unmark(&mut goes, *key) {
+                left -= 1;
+            } else {
+                stay.push(*key);
+            }
+        }
+        if left != 0 {
             return None;
         }
         if let Some(last) = stay.last().copied() {
@@ -155,7 +192,9 @@ impl Reader<'_> {
         let rows = session.rows(&Statement { text, values }).await?;
         // Who does not understand the answer asks for each of them.
         let Some(there) = rows.first().and_then(|row| there(span, row)) else { return Ok(()) };
-        keys.retain(|key| span.place(key).is_none_or(|place| there.get(place) != Some(&false)));
+        keys.retain(|key| {
+            number_of(key).and_then(|number| span.place(number)).is_none_or(|place| there.get(place) != Some(&false))
+        });
         Ok(())
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! Every one of them names the exact rows that were read and locked, and its count must be theirs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use super::catalogue::Column;
 use super::children::{Below, ChildRow};
 use super::engine::{Session, Statement};
 use super::erase::{Eraser, Halt, Intent};
+use super::maps::{HashMap, HashSet};
 use super::records::{aliased, chunk_size};
 use super::relate::{Node, NodeAction};
 use crate::domain::outcome::Outcome;
@@ -27,8 +28,8 @@ impl Eraser<'_> {
         intent: &Intent,
     ) -> Result<Tallies, Halt> {
         let records = intent.delete.len();
-        if records == 0 {
-            return Ok(Tallies::new());
+        if records == 0 || self.resolved().stand_alone() {
+            return Ok(Tallies::default());
         }
         let goes = self.rows_that_go(below);
         for (place, node) in self.resolved().nodes.iter().enumerate() {
@@ -93,7 +94,7 @@ impl Eraser<'_> {
             let (Some(link), true) = (&node.link, node.parent == Some(place)) else { continue };
             let known: HashSet<&Key> = match &node.action {
                 NodeAction::Anonymise(_) => below.rows.get(child).into_iter().flatten().map(|row| &row.key).collect(),
-                NodeAction::Delete | NodeAction::Clear => HashSet::new(),
+                NodeAction::Delete | NodeAction::Clear => HashSet::default(),
             };
             let found = self.reader.rows_of(session, child, link, above, false).await?;
             changed.extend(found.iter().filter(|row| !known.contains(&row.key)).map(|row| row.owner));
@@ -293,12 +294,12 @@ impl Eraser<'_> {
         intent: &Intent,
     ) -> Result<(), Halt> {
         let Some(rows) = below.rows.first().filter(|rows| !rows.is_empty()) else { return Ok(()) };
-        let owners: HashMap<&Key, usize> = rows.iter().map(|row| (&row.key, row.owner)).collect();
         let mut keys: Vec<&Key> = rows.iter().map(|row| &row.key).collect();
         if let Some(locked) = &intent.span {
             self.reader.retain_there(session, locked.span, &mut keys).await?;
         }
         let back = self.reader.rows_by_key(session, &keys, false, false).await?;
+        let owners: HashMap<&Key, usize> = rows.iter().map(|row| (&row.key, row.owner)).collect();
         let owners: BTreeSet<usize> = back.iter().filter_map(|record| owners.get(&record.key)).copied().collect();
         match (back.is_empty(), owners.is_empty()) {
             (true, _) => Ok(()),

@@ -4,6 +4,7 @@
 //! so do triggers. [`rights`](super::rights) says so, and `grants` mends it with `SHOW VIEW` on the database
 //! and `TRIGGER` on the tables that are written.
 
+use super::referring::{Referring, own};
 use crate::connect::sql::catalogue::{Column, ForeignKey, OnDelete, Table, TableKind, TypeClass};
 use crate::connect::sql::engine::{Row, Session, SqlFault, Statement};
 use crate::domain::selection::TableName;
@@ -14,6 +15,7 @@ pub(super) async fn table(
     session: &mut dyn Session,
     database: &str,
     name: &TableName,
+    referring: &Referring,
 ) -> Result<Option<Table>, SqlFault> {
     let schema = name.schema.as_deref().unwrap_or(database);
     let asked = [Scalar::Text(schema.into()), Scalar::Text(name.name.clone())];
@@ -24,16 +26,13 @@ pub(super) async fn table(
     let columns: Vec<Column> = ask(COLUMNS).await?.iter().map(column).collect();
     let listed = ask(INDEXES).await?;
     let (indexes, unique, primary_key) = indexes(&listed);
-    // Again without regard to case: `t` and `T` may both be there.
-    let with = |at: usize, rows: Vec<Row>| -> Vec<Row> {
-        rows.into_iter().filter(|row| text(row, at) == schema && text(row, at + 1) == name.name).collect()
-    };
-    let references = foreign_keys(&with(1, ask(REFERENCES).await?));
-    let referenced_by = foreign_keys(&with(4, ask(REFERENCED_BY).await?));
     let triggers = ask(TRIGGERS).await?.iter().map(|row| text(row, 0)).collect();
     let kind = text(&head, 2);
+    let name = TableName { schema: Some(text(&head, 0)), name: text(&head, 1) };
     Ok(Some(Table {
-        name: TableName { schema: Some(text(&head, 0)), name: text(&head, 1) },
+        references: own(session, &name).await?,
+        referenced_by: referring.to(session, &name).await?,
+        name,
         kind: if matches!(kind.as_str(), "BASE TABLE" | "SYSTEM VERSIONED") {
             TableKind::Table
         } else {
@@ -44,8 +43,6 @@ pub(super) async fn table(
         unique,
         partly_unique: prefixes(&listed),
         indexes,
-        referenced_by,
-        references,
         triggers,
         transactional: text(&head, 4) == "YES",
         row_security: false,
@@ -67,22 +64,6 @@ const COLUMNS: &str = "SELECT COLUMN_NAME, COLUMN_TYPE, DATA_TYPE, IS_NULLABLE, 
 const INDEXES: &str = "SELECT INDEX_NAME, COLUMN_NAME, NON_UNIQUE, SUB_PART, INDEX_TYPE \
      FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ?1t AND TABLE_NAME = ?2t \
      ORDER BY INDEX_NAME, SEQ_IN_INDEX";
-
-const REFERENCES: &str = "SELECT k.CONSTRAINT_NAME, k.TABLE_SCHEMA, k.TABLE_NAME, k.COLUMN_NAME, \
-     k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE \
-     FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r \
-     ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME \
-     AND r.TABLE_NAME = k.TABLE_NAME \
-     WHERE k.TABLE_SCHEMA = ?1t AND k.TABLE_NAME = ?2t AND k.REFERENCED_TABLE_NAME IS NOT NULL \
-     ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION";
-
-const REFERENCED_BY: &str = "SELECT k.CONSTRAINT_NAME, k.TABLE_SCHEMA, k.TABLE_NAME, k.COLUMN_NAME, \
-     k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE \
-     FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r \
-     ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME \
-     AND r.TABLE_NAME = k.TABLE_NAME \
-     WHERE k.REFERENCED_TABLE_SCHEMA = ?1t AND k.REFERENCED_TABLE_NAME = ?2t \
-     ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION";
 
 const TRIGGERS: &str = "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS \
      WHERE EVENT_OBJECT_SCHEMA = ?1t AND EVENT_OBJECT_TABLE = ?2t \
@@ -167,7 +148,8 @@ fn prefixes(rows: &[Row]) -> Vec<(String, bool)> {
     rows.iter().filter(prefix).map(|row| (text(row, 1), true)).collect()
 }
 
-fn foreign_keys(rows: &[Row]) -> Vec<ForeignKey> {
+/// Foreign keys, of rows that list each of their columns.
+pub(super) fn foreign_keys(rows: &[Row]) -> Vec<ForeignKey> {
     let same = |a: &Row, b: &Row| (0..3).all(|at| text(a, at) == text(b, at));
     let every = |rows: &[Row], at: usize| rows.iter().map(|row| text(row, at)).collect();
     rows.chunk_by(same)

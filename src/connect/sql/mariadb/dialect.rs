@@ -196,6 +196,10 @@ impl Dialect for MariaDialect {
         if column.ty.starts_with("set(") { format!("CONCAT({expression})") } else { expression.to_string() }
     }
 
+    fn locks_behind_ranges(&self) -> bool {
+        true
+    }
+
     fn lock(&self) -> &'static str {
         // With the space that sets it apart from what stands before it.
         " FOR UPDATE"

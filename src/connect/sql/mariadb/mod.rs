@@ -4,6 +4,7 @@ mod catalogue;
 mod dialect;
 mod faults;
 mod reads_back;
+mod referring;
 mod rights;
 mod server;
 mod session;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use mysql_async::{Opts, OptsBuilder};
 
+use self::referring::Referring;
 use super::actor::{ActorSession, Driver};
 use super::catalogue::{Column, Table};
 use super::engine::{
@@ -55,6 +57,7 @@ pub fn engine(access: &ServerAccess, system: &SystemId) -> Result<Box<dyn Engine
         opts: session::options(access, password.as_ref(), &trust),
         greeting: OnceLock::new(),
         holder: AtomicI64::new(NOBODY),
+        referring: Referring::default(),
     }))
 }
 
@@ -68,6 +71,8 @@ struct MariaEngine {
     greeting: OnceLock<session::Greeting>,
     /// The number of the connection that holds the claim.
     holder: AtomicI64,
+    /// Which tables refer to those of the rules.
+    referring: Referring,
 }
 
 impl MariaEngine {
@@ -163,7 +168,7 @@ impl Engine for MariaEngine {
     }
 
     async fn table(&self, session: &mut dyn Session, name: &TableName) -> Result<Option<Table>, SqlFault> {
-        catalogue::table(session, &self.access.database, name).await
+        catalogue::table(session, &self.access.database, name, &self.referring).await
     }
 
     async fn server_findings(&self, session: &mut dyn Session) -> Result<Vec<Finding>, SqlFault> {
@@ -235,11 +240,6 @@ impl Engine for MariaEngine {
             return Ok(ReadsBack::CannotTell);
         }
         reads_back::reads_back(session, &self.access.database, table, column, value).await
-    }
-
-    /// A statement over a range also locks the first row behind it, and that is one which the next batch may have locked.
-    fn side_by_side(&self) -> bool {
-        false
     }
 
     async fn claim(&self, session: &mut dyn Session) -> Result<bool, SqlFault> {
