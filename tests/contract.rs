@@ -20,6 +20,8 @@ mod harness;
 mod hostile;
 #[path = "contract/meddle.rs"]
 mod meddle;
+#[path = "contract/narrowed.rs"]
+mod narrowed;
 #[path = "contract/only_servers.rs"]
 mod only_servers;
 #[path = "contract/only_sqlite.rs"]

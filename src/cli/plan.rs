@@ -181,7 +181,7 @@ fn sql(mut engine: Engine, rules: &[Rule], wish: &Plan, out: Out) -> Ended {
                 }
             }
             let candidates =
-                if wish.why { connector.why(rule, moment.today).await.map_err(EngineError::from)? } else { Vec::new() };
+                if wish.why { connector.why(rule, moment).await.map_err(EngineError::from)? } else { Vec::new() };
             for one in candidates {
                 if out.json {
                     all.push(why_json(rule, &one));

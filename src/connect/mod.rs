@@ -9,7 +9,7 @@ mod why;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::codes::Code;
 use crate::domain::decide::{Fingerprint, Found, Moment};
@@ -31,7 +31,8 @@ pub use self::why::{Candidates, Reached};
 /// 1. [`probe`](Self::probe), [`count`](Self::count), [`find`](Self::find), [`dependants`](Self::dependants) and
 ///    [`server_now`](Self::server_now) never write.
 /// 2. `find` returns every selected record exactly once over its pages when nobody writes, in bounded memory. A
-///    preselection by date may only leave out what the decision would keep as not yet due.
+///    preselection by date may only leave out what the decision would keep as not yet due or protected; `count` tells
+///    how many of the latter there are.
 /// 3. `erase` touches only records of the batch, and of those only what the [`Judge`] lets go when it sees them again
 ///    *locked in the erasing transaction*. Who is judged otherwise keeps its children.
 /// 4. `erase` twice is as good as once: what is gone already is [`Outcome::AlreadyGone`].
@@ -78,8 +79,9 @@ pub trait Connector: Send + Sync {
     /// What the system itself keeps of rows of these rules after they are erased, and whether their space is given back.
     async fn keeps(&self, rules: &[&Rule]) -> Result<Keeps, ConnectError>;
 
-    /// How many records the collection has, and how many of them the rule selects.
-    async fn count(&self, rule: &Rule) -> Result<Count, ConnectError>;
+    /// How many records the collection has, how many of them the rule selects, and how many of those that
+    /// [`find`](Self::find) leaves out at a moment are protected.
+    async fn count(&self, rule: &Rule, left_out_at: Option<Moment>) -> Result<Count, ConnectError>;
 
     /// The next page of selected records after a key, in key order.
     async fn find(&self, query: &Query<'_>, after: Option<&Key>) -> Result<Page, ConnectError>;
@@ -135,8 +137,8 @@ pub trait Connector: Send + Sync {
     /// The read-only statements by which anybody can count what the rule selects and what is due at a moment.
     async fn statements(&self, rule: &Rule, moment: Moment) -> Result<Vec<Described>, ConnectError>;
 
-    /// The statements by which [`find`](Self::find) finds what may be due by a day, with the system's own plan of each.
-    async fn why(&self, rule: &Rule, due_by: NaiveDate) -> Result<Vec<Candidates>, ConnectError>;
+    /// The statements by which [`find`](Self::find) finds what may be due at a moment, with the system's own plan of each.
+    async fn why(&self, rule: &Rule, due_by: Moment) -> Result<Vec<Candidates>, ConnectError>;
 }
 
 /// What a kind of system can do.
@@ -252,8 +254,8 @@ impl Keeps {
 pub struct Query<'a> {
     /// The rule.
     pub rule: &'a Rule,
-    /// Leave out what can't be due by this day. `None`: everything selected.
-    pub due_by: Option<NaiveDate>,
+    /// Leave out what can't be due at this moment. `None`: everything selected.
+    pub due_by: Option<Moment>,
     /// Whether the person's identities are wanted (only when there are holds).
     pub identities: bool,
     /// At most so many records.
@@ -267,6 +269,8 @@ pub struct Count {
     pub all: u64,
     /// That the rule selects.
     pub selected: u64,
+    /// Of these, protected and left out by [`Query::due_by`].
+    pub protected: u64,
 }
 
 /// One page of records.
@@ -302,8 +306,8 @@ pub struct Batch<'a> {
     pub items: &'a [Item],
     /// The moment of the purge, for markers.
     pub now: DateTime<Utc>,
-    /// The day by which all of its records were found to be due, as in [`Query::due_by`].
-    pub due_by: NaiveDate,
+    /// The moment at which all of its records were found to be due, as in [`Query::due_by`].
+    pub due_by: Moment,
 }
 
 /// Decides again inside the erasing transaction.

@@ -43,7 +43,7 @@ pub struct Below {
 }
 
 /// What the decision is made against.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// The cut-off day: what is due on or before it is due. A day in the policy's zone.
     pub today: NaiveDate,

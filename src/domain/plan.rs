@@ -51,12 +51,15 @@ impl Survey {
         }
     }
 
-    /// Counts records of which every part is kept until its term has passed.
-    pub fn add_not_yet_due(&mut self, rule: &Rule, records: u64) {
-        let pairs = records * rule.parts.len() as u64;
-        if pairs > 0 {
-            self.found += pairs;
-            *self.kept.entry(KeepReason::NotYetDue).or_default() += pairs;
+    /// Counts records that nobody read: of each, every part is kept since the record is protected, or until its term has
+    /// passed.
+    pub fn add_left_out(&mut self, rule: &Rule, records: u64, protected: u64) {
+        let (parts, protected) = (rule.parts.len() as u64, protected.min(records));
+        for (reason, records) in [(KeepReason::Protected, protected), (KeepReason::NotYetDue, records - protected)] {
+            if records * parts > 0 {
+                self.found += records * parts;
+                *self.kept.entry(reason).or_default() += records * parts;
+            }
         }
     }
 

@@ -192,7 +192,7 @@ impl Work {
         });
         let intended = Some((self.intended.clone(), turns));
         let watch = Watch { folder: &self.inflight, batch: &self.id, keeper, intended };
-        let (now, due_by) = (crate::now::now(), self.moment.today);
+        let (now, due_by) = (crate::now::now(), self.moment);
         let batch = Batch { id: &self.id, rule: &self.rule, items: &self.items, now, due_by };
         connector.erase(&batch, &judge, &watch).await
     }

@@ -321,7 +321,7 @@ impl Engine {
                             return Ok(false);
                         }
                         let identities = !self.holds.is_empty();
-                        let due_by = Some(walk.pick.mandate.moment.today);
+                        let due_by = Some(walk.pick.mandate.moment);
                         let query = Query { rule, due_by, identities, limit: PAGE };
                         let read = walk.connector.find(&query, after.as_ref()).await?;
                         (*page, *after) = (read.found.into_iter(), read.next);

@@ -74,11 +74,11 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// The day by which the system leaves records out. A hold binds also what is not due, and fields may be in final form
+    /// The moment at which the system leaves records out. A hold binds also what is not due, and fields may be in final form
     /// long before: there each record is asked.
-    fn due_by(self, rule: &Rule, holds: &Holds, moment: Moment) -> Option<NaiveDate> {
+    fn due_by(self, rule: &Rule, holds: &Holds, moment: Moment) -> Option<Moment> {
         let told_apart = holds.is_empty() && rule.parts.iter().all(Part::is_record);
-        (self == Self::MayBeDue && told_apart).then_some(moment.today)
+        (self == Self::MayBeDue && told_apart).then_some(moment)
     }
 }
 
@@ -95,7 +95,7 @@ pub async fn walk(
     let due_by = reach.due_by(rule, holds, moment);
     let query = Query { rule, due_by, identities: !holds.is_empty(), limit: PAGE };
     let mut walked = Walked::default();
-    let count = connector.count(rule).await?;
+    let count = connector.count(rule, due_by).await?;
     walked.survey.of = count.all;
     let (mut after, mut seen) = (None, 0u64);
     let counts_children = matches!(&rule.selection, crate::domain::selection::Selection::Sql(_));
@@ -131,7 +131,7 @@ pub async fn walk(
         after = page.next;
         if after.is_none() {
             if page.narrowed {
-                walked.survey.add_not_yet_due(rule, count.selected.saturating_sub(seen));
+                walked.survey.add_left_out(rule, count.selected.saturating_sub(seen), count.protected);
             }
             return Ok(walked);
         }

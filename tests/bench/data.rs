@@ -13,10 +13,10 @@ fn dice(id: &str) -> String {
     format!("(({id} * 48271 + 20261127) % 2147483647)")
 }
 
-/// Days before today: of 40 percent more than the term, the others less.
-fn age(id: &str) -> String {
+/// Days before today: of so many in a thousand more than the term, the others less.
+fn age(id: &str, expired: u64) -> String {
     let dice = dice(id);
-    format!("(case when {dice} % 10 < 4 then {TERM} + ({dice} / 10) % 2000 else ({dice} / 10) % 600 end)")
+    format!("(case when {dice} % 1000 < {expired} then {TERM} + ({dice} / 1000) % 2000 else ({dice} / 1000) % 600 end)")
 }
 
 /// What differs between the engines.
@@ -70,8 +70,13 @@ impl Engine {
     }
 }
 
-/// One table of about 280 bytes a row.
+/// One table of about 280 bytes a row, of which 40 percent expired.
 pub(crate) fn contacts(engine: Engine, rows: u64, indexed: bool) -> String {
+    contacts_of(engine, rows, 400, indexed)
+}
+
+/// The same, of which so many in a thousand expired.
+pub(crate) fn contacts_of(engine: Engine, rows: u64, expired: u64, indexed: bool) -> String {
     let index = if indexed { "create index contacts_seen on contacts (last_seen);" } else { "" };
     let filled = |text: &str, times: usize| format!("'{}'", text.repeat(times));
     let columns = [
@@ -82,7 +87,7 @@ pub(crate) fn contacts(engine: Engine, rows: u64, indexed: bool) -> String {
         engine.text(&["'Langestraat '", "i"]),
         filled("stad", 4),
         filled("een notitie ", 14),
-        engine.days_ago(&age("i")),
+        engine.days_ago(&age("i", expired)),
     ];
     format!(
         "create table contacts (id bigint primary key, email varchar(80), name varchar(80), phone varchar(30), \
@@ -112,7 +117,7 @@ pub(crate) fn customers(engine: Engine, customers: u64) -> String {
          create index lines_order on order_lines (order_id);",
         engine.text(&["'k'", "i", "'@example.nl'"]),
         engine.text(&["'Naam van '", "i"]),
-        engine.days_ago(&age("i")),
+        engine.days_ago(&age("i", 400)),
         engine.numbers(customers),
         engine.numbers(orders),
         engine.numbers(lines),

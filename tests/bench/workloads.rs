@@ -21,6 +21,7 @@ pub(crate) fn all(rows: u64) -> Vec<Workload> {
         postgres_customers(rows / 5),
         sqlite_contacts(rows),
         audit::verify(rows),
+        mariadb_daily(rows * 5),
     ]
 }
 
@@ -140,6 +141,26 @@ const FIELDS: &str = "then.anonymise = { email = \"null\", name = { fixed = \"[r
                       street = { fixed = \"[removed]\" }, city = \"null\", notes = \"null\" }";
 const UPDATE: &str = "update contacts set email = null, name = '[removed]', phone = null, street = '[removed]', \
                       city = null, notes = null where";
+
+/// A day on which one record in a thousand has come past its term.
+fn mariadb_daily(rows: u64) -> Workload {
+    let name = format!("MariaDB, a daily run over {rows} rows of which 0.1 % expired");
+    let sql = data::contacts_of(Engine::Mariadb, rows, 1, true);
+    on(&["P15"], name, Kind::Mariadb, sql, CONTACTS, |filled| {
+        let expired = || Engine::Mariadb.expired("last_seen");
+        vec![
+            us(filled, CONTACTS, ours::rule("contacts", "then.delete = true")),
+            peer(filled, CONTACTS, "count and delete", move |server| {
+                let work = format!(
+                    "select count(*) from contacts where {}; delete from contacts where {}",
+                    expired(),
+                    expired()
+                );
+                peers::client(server, &work)
+            }),
+        ]
+    })
+}
 
 fn mariadb_anonymise(rows: u64) -> Workload {
     let sql = data::contacts(Engine::Mariadb, rows, true);

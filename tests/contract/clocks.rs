@@ -5,7 +5,7 @@ use bewaard::domain::decide::{KeepReason, Verdict, decide};
 use bewaard::domain::rule::Rule;
 use bewaard::domain::selection::ClockSource;
 
-use super::harness::{Harness, all, clock, due, erase, moment, no_holds, open, outcomes, relation, rule, today};
+use super::harness::{Harness, all, clock, due, erase, moment, no_holds, open, outcomes, relation, rule};
 use super::servers::Served;
 use super::sqlite::Sqlite;
 use super::support::servers::Kind;
@@ -33,7 +33,7 @@ async fn cases(harness: &dyn Harness, lenient: &str, all_cases: Vec<Case>) {
             .await;
         let connector = open(&harness.system());
         let rule = visited(format);
-        let found = all(connector.as_ref(), &rule, Some(today()), 100).await;
+        let found = all(connector.as_ref(), &rule, Some(moment()), 100).await;
         let verdicts: Vec<Verdict> = found.iter().map(|one| decide(&rule, one, &no_holds(), moment())[0]).collect();
         assert_eq!(verdicts[0], Verdict::Kept(reason), "{odd} in {ty}");
         assert!(matches!(verdicts[1], Verdict::Due(_)), "{ty}: {verdicts:?}");
@@ -131,7 +131,7 @@ async fn a_partial_date_is_read_and_not_left_out_for_being_new_on_mariadb() {
         .await;
     let connector = open(&harness.system());
     let rule = rule("t", vec![clock("a", None), clock("b", None)]);
-    let found = all(connector.as_ref(), &rule, Some(today()), 100).await;
+    let found = all(connector.as_ref(), &rule, Some(moment()), 100).await;
     let verdicts: Vec<Verdict> = found.iter().map(|one| decide(&rule, one, &no_holds(), moment())[0]).collect();
     assert_eq!(verdicts, [PartialDate, PartialDate, KeepReason::ZeroDate].map(Verdict::Kept), "3 alone is left out");
 }
@@ -151,7 +151,7 @@ async fn an_empty_text_among_numbers_hides_no_newer_row_on_sqlite() {
     let mut rule = visited(ClockFormat::Epoch);
     rule.sources.push(clock("seen", None));
     rule.parts[0].grounds[0].clock = vec![0, 1];
-    let found = all(connector.as_ref(), &rule, Some(today()), 100).await;
+    let found = all(connector.as_ref(), &rule, Some(moment()), 100).await;
     let verdicts: Vec<Verdict> = found.iter().map(|one| decide(&rule, one, &no_holds(), moment())[0]).collect();
     assert_eq!(verdicts[0], Verdict::Kept(KeepReason::NotYetDue), "it was visited lately");
     assert!(matches!(verdicts[1], Verdict::Due(_)), "{verdicts:?}");

@@ -40,7 +40,7 @@ pub(crate) async fn kept(connector: &dyn Connector, rule: &Rule) -> Vec<Vec<u8>>
     let items = due(connector, rule, &no_holds()).await;
     assert!(connector.claim().await.unwrap());
     let (id, watch, holds) = (BatchId::from_random([7; 8]), Keeping::default(), no_holds());
-    let due_by = super::harness::moment().today;
+    let due_by = super::harness::moment();
     let batch = bewaard::connect::Batch { id: &id, rule, items: &items, now: chrono::DateTime::UNIX_EPOCH, due_by };
     let receipts = connector.erase(&batch, &Decider { rule, items: &items, holds: &holds }, &watch).await.unwrap();
     assert_eq!(outcomes(&receipts), vec![Outcome::Erased; items.len()]);

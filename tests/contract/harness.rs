@@ -126,7 +126,7 @@ pub(crate) fn no_holds() -> Holds {
 }
 
 /// Every record that a query gives, over small pages.
-pub(crate) async fn all(connector: &dyn Connector, rule: &Rule, due_by: Option<NaiveDate>, limit: usize) -> Vec<Found> {
+pub(crate) async fn all(connector: &dyn Connector, rule: &Rule, due_by: Option<Moment>, limit: usize) -> Vec<Found> {
     let query = Query { rule, due_by, identities: true, limit };
     let (mut out, mut after) = (Vec::new(), None::<Key>);
     loop {
@@ -223,7 +223,7 @@ pub(crate) async fn erase_with(
     assert!(connector.claim().await.unwrap());
     let id = BatchId::from_random(id);
     let now = Utc.with_ymd_and_hms(2026, 6, 1, 2, 0, 0).unwrap();
-    let batch = Batch { id: &id, rule, items, now, due_by: now.date_naive() };
+    let batch = Batch { id: &id, rule, items, now, due_by: moment() };
     connector.erase(&batch, &Decider { rule, items, holds }, watch).await
 }
 

@@ -87,7 +87,7 @@ pub(crate) async fn pages_are_complete_and_in_key_order(harness: &dyn Harness) {
     for limit in [1, 5, 23, 100] {
         assert_eq!(keys(&all(connector.as_ref(), &rule, None, limit).await), expected);
     }
-    assert_eq!(connector.count(&rule).await.unwrap().all, 23);
+    assert_eq!(connector.count(&rule, None).await.unwrap().all, 23);
 }
 
 pub(crate) async fn keys_of_every_kind_find_their_row_again_and_no_other(harness: &dyn Harness) {
@@ -124,7 +124,7 @@ pub(crate) async fn keys_of_every_kind_find_their_row_again_and_no_other(harness
             "{table}"
         );
         let left = harness.rows(&format!("SELECT COUNT(*) FROM {table} WHERE k = {second}")).await;
-        assert_eq!((left[0][0].as_str(), connector.count(&rule).await.unwrap().all), ("1", 1), "{table}");
+        assert_eq!((left[0][0].as_str(), connector.count(&rule, None).await.unwrap().all), ("1", 1), "{table}");
         harness.sql("DROP TABLE IF EXISTS bewaard_batch;").await;
     }
 }
@@ -177,15 +177,21 @@ pub(crate) async fn the_preselection_leaves_out_nothing_that_is_due(harness: &dy
     sql(&mut rule).protect = vec![Protect::Where(vip)];
     let holds = no_holds();
     let whole = all(connector.as_ref(), &rule, None, 64).await;
-    let some = all(connector.as_ref(), &rule, Some(today()), 64).await;
+    let some = all(connector.as_ref(), &rule, Some(moment()), 64).await;
     assert_eq!(whole.len(), 400);
     let chosen: BTreeSet<String> = keys(&some).into_iter().collect();
     for found in &whole {
         let verdicts = decide(&rule, found, &holds, moment());
-        if verdicts != [Verdict::Kept(KeepReason::NotYetDue)] {
+        let may_be_left_out = [KeepReason::NotYetDue, KeepReason::Protected].map(|reason| [Verdict::Kept(reason)]);
+        if !may_be_left_out.iter().any(|one| verdicts == one) {
             assert!(chosen.contains(&found.key.show()), "{verdicts:?} was left out");
         }
     }
+    let left_out = |found: &&Found| found.protected && !chosen.contains(&found.key.show());
+    let protected = whole.iter().filter(left_out).count() as u64;
+    let count = connector.count(&rule, Some(moment())).await.unwrap();
+    assert_eq!((count.all, count.selected, count.protected), (400, 400, protected));
+    assert_eq!(protected > 0, harness.typed_dates());
     assert!(whole.iter().any(|found| matches!(decide(&rule, found, &holds, moment())[0], Verdict::Due(_))));
     assert_eq!(some.len() < whole.len(), harness.typed_dates(), "{} of {}", some.len(), whole.len());
 }
@@ -645,7 +651,7 @@ pub(crate) async fn nothing_is_erased_when_our_own_disk_fails_or_the_claim_is_go
     }
     connector.release().await.unwrap();
     let id = BatchId::from_random([2; 8]);
-    let due_by = moment().today;
+    let due_by = moment();
     let batch =
         bewaard::connect::Batch { id: &id, rule: &rule, items: &items, now: chrono::DateTime::UNIX_EPOCH, due_by };
     let judge = super::harness::Decider { rule: &rule, items: &items, holds: &no_holds() };
@@ -716,7 +722,7 @@ pub(crate) async fn faults_of_the_policy_are_named_where_they_stand(harness: &dy
     assert!(codes.contains("B204") && codes.contains("B209"), "{codes:?}");
     let probe = connector.probe(&rule("customers", vec![clock("seem", None)])).await.unwrap();
     assert!(probe.findings[0].text.contains("did you mean `seen`?"), "{}", probe.findings[0].text);
-    let error = connector.count(&rule("custmers", vec![clock("seen", None)])).await.unwrap_err();
+    let error = connector.count(&rule("custmers", vec![clock("seen", None)]), None).await.unwrap_err();
     assert_eq!(error.advice, Advice::Fix);
 }
 
@@ -874,7 +880,7 @@ pub(crate) async fn a_dropped_question_leaves_no_wrong_answer(harness: &dyn Harn
             tokio::task::yield_now().await;
         }
         drop(question);
-        assert_eq!(connector.count(&rule).await.unwrap().all, 10);
+        assert_eq!(connector.count(&rule, None).await.unwrap().all, 10);
         let page = connector.find(&query, None).await.unwrap();
         assert_eq!(keys(&page.found), ["1", "2", "3"]);
     }

@@ -121,7 +121,7 @@ async fn the_connector_finds_erases_and_locates_on_both_servers() {
         let probe = connector.probe(&rule).await.unwrap();
         let faults: Vec<_> = probe.findings.iter().filter(|one| one.severity == Severity::Fault).collect();
         assert!(faults.is_empty(), "{kind:?} {faults:#?}");
-        assert_eq!(connector.count(&rule).await.unwrap().all, 4);
+        assert_eq!(connector.count(&rule, None).await.unwrap().all, 4);
         let rights = connector.probe_rights(&[&rule]).await.unwrap();
         assert!(rights.iter().all(|one| one.severity != Severity::Fault), "{kind:?} {rights:#?}");
 
@@ -149,7 +149,7 @@ async fn the_connector_finds_erases_and_locates_on_both_servers() {
         database.admin("INSERT INTO orders VALUES (9, 10, '2024-01-01')");
         assert!(connector.claim().await.unwrap());
         let (id, watch) = (BatchId::from_random([7; 8]), Tickets::default());
-        let batch = Batch { id: &id, rule: &rule, items: &items, now: bewaard::now::now(), due_by: moment.today };
+        let batch = Batch { id: &id, rule: &rule, items: &items, now: bewaard::now::now(), due_by: moment };
         let receipts = connector.erase(&batch, &LetAll, &watch).await.unwrap();
         let outcomes: Vec<Outcome> = receipts.iter().map(|one| one.outcome).collect();
         assert_eq!(outcomes, [Outcome::Erased, Outcome::Changed], "{kind:?}");

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use tokio::sync::Mutex;
 
-use super::engine::{Engine, FaultKind, Purpose, Session, SqlFault, Statement, TicketFate};
+use super::candidates::Walk;
+use super::engine::{Engine, FaultKind, Purpose, Session, SqlFault, TicketFate};
 use super::erase::{self, Eraser};
 use super::fault;
 use super::memory::{Memories, Memory};
 use super::records::Reader;
-use super::resolve::{self, RECORD, Resolved};
+use super::resolve::{self, Resolved};
 use super::restore::{self, Restorer};
 use super::schema;
 use super::sessions::{self, Lease, Slot};
@@ -29,7 +30,7 @@ use crate::domain::decide::{Found, Moment};
 use crate::domain::id::{BatchId, RuleId, SystemId};
 use crate::domain::outcome::Receipt;
 use crate::domain::rule::Rule;
-use crate::domain::value::{Key, Scalar};
+use crate::domain::value::Key;
 
 /// A database, through its engine.
 pub struct SqlConnector {
@@ -45,6 +46,8 @@ pub struct SqlConnector {
     cache: Mutex<HashMap<RuleId, Known>>,
     /// Old values of the last batches, until they were looked for.
     memories: std::sync::Mutex<Memories>,
+    /// Walks over candidates, by their rule.
+    pub(super) walks: std::sync::Mutex<HashMap<RuleId, Walk>>,
 }
 
 /// What is known of a rule in this database.
@@ -77,6 +80,7 @@ impl SqlConnector {
             watching: Watching::new(),
             cache: Mutex::new(HashMap::new()),
             memories: std::sync::Mutex::default(),
+            walks: std::sync::Mutex::default(),
         }
     }
 
@@ -245,26 +249,8 @@ impl Connector for SqlConnector {
         self.kept_of(rules).await
     }
 
-    async fn count(&self, rule: &Rule) -> Result<Count, ConnectError> {
-        let doing = "count the records";
-        let resolved = self.resolved(rule, doing).await?;
-        let mut lease = self.reading(doing).await?;
-        let selected = resolved.filter.as_ref().map(|filter| format!(", COUNT(CASE WHEN {filter} THEN 1 END)"));
-        let table = self.engine.dialect().table(&resolved.table.name);
-        let text = format!("SELECT COUNT(*){} FROM {table} {RECORD}", selected.unwrap_or_default());
-        let rows = lease.session().rows(&Statement::plain(text)).await.map_err(self.sql(doing))?;
-        lease.keep();
-        let number = |value: &Scalar| match value {
-            Scalar::Int(number) => u64::try_from(*number).ok(),
-            Scalar::UInt(number) => Some(*number),
-            other => other.as_text().and_then(|text| text.parse().ok()),
-        };
-        let numbers: Option<Vec<u64>> = rows.first().and_then(|row| row.iter().map(number).collect());
-        match numbers.as_deref() {
-            Some([all]) => Ok(Count { all: *all, selected: *all }),
-            Some([all, selected]) => Ok(Count { all: *all, selected: *selected }),
-            _ => Err(fault::own(&self.system, doing, "the server gave no number".into(), Advice::Stop)),
-        }
+    async fn count(&self, rule: &Rule, left_out_at: Option<Moment>) -> Result<Count, ConnectError> {
+        self.count_of(rule, left_out_at).await
     }
 
     async fn find(&self, query: &Query<'_>, after: Option<&Key>) -> Result<Page, ConnectError> {
@@ -276,9 +262,8 @@ impl Connector for SqlConnector {
         let resolved = self.resolved(query.rule, doing).await?;
         let reader = self.reader(query.rule, &resolved);
         let mut lease = self.reading(doing).await?;
-        let limit = query.limit.max(1);
-        let records = reader
-            .page(lease.session(), after, query.due_by, query.identities, limit)
+        let (records, next) = self
+            .next_records(&reader, lease.session(), query, after)
             .await
             .map_err(|found| fault::from_read(&self.system, doing, &found))?;
         let mut found: Vec<Found> = records.iter().map(|record| reader.found(record)).collect();
@@ -287,8 +272,7 @@ impl Connector for SqlConnector {
             .await
             .map_err(|found| fault::from_read(&self.system, doing, &found))?;
         lease.keep();
-        let next = if records.len() == limit { records.last().map(|record| record.key.clone()) } else { None };
-        let narrowed = query.due_by.and_then(|day| super::preselect::may_be_due(&reader, day)).is_some();
+        let narrowed = query.due_by.and_then(|moment| super::preselect::may_be_due(&reader, moment)).is_some();
         Ok(Page { narrowed, found, next })
     }
 
@@ -432,10 +416,10 @@ impl Connector for SqlConnector {
 
     async fn statements(&self, rule: &Rule, moment: Moment) -> Result<Vec<Described>, ConnectError> {
         let resolved = self.resolved(rule, "write its statements").await?;
-        Ok(super::statements::statements(&self.reader(rule, &resolved), moment.today, moment.year))
+        Ok(super::statements::statements(&self.reader(rule, &resolved), moment))
     }
 
-    async fn why(&self, rule: &Rule, due_by: NaiveDate) -> Result<Vec<Candidates>, ConnectError> {
+    async fn why(&self, rule: &Rule, due_by: Moment) -> Result<Vec<Candidates>, ConnectError> {
         self.why_found(rule, due_by).await
     }
 }

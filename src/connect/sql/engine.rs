@@ -1,7 +1,7 @@
 //! What an SQL engine must give. Everything above is written once, in `connector`.
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use super::catalogue::{Column, Table};
 use super::reads_back::ReadsBack;
@@ -284,6 +284,11 @@ pub trait Dialect: Send + Sync {
     /// `expression < day` for a clock column of a date type, generous where zones matter. `None` where this engine
     /// or type gives no safe order (text, dynamic types).
     fn before_day(&self, expression: &str, column: &Column, day: NaiveDate) -> Option<String>;
+    /// A moment as it stands in a clock column of a date type: its day in a column of days, else day and time as written,
+    /// in UTC where the column holds moments. `None` where this engine or type gives no safe order.
+    fn clock_literal(&self, _column: &Column, _at: NaiveDateTime) -> Option<String> {
+        None
+    }
     /// Whether a column holds values of its own type only, so that its newest is what the server says.
     fn holds_to_types(&self) -> bool {
         true

@@ -4,6 +4,7 @@
 
 mod absence;
 mod actor;
+mod candidates;
 pub mod catalogue;
 mod children;
 pub mod connector;

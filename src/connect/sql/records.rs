@@ -9,7 +9,7 @@ use super::maps::HashMap;
 use super::resolve::{RECORD, RELATED, Resolved, Source};
 use crate::connect::FieldKeys;
 use crate::domain::clock::{self, ClockFormat, Reading};
-use crate::domain::decide::{Fingerprint, Found};
+use crate::domain::decide::{Fingerprint, Found, Moment};
 use crate::domain::digest::push_nested;
 use crate::domain::identity::{Identity, Reading as IdentityReading};
 use crate::domain::recipe::RecipeContext;
@@ -149,7 +149,7 @@ impl Reader<'_> {
         &self,
         session: &mut dyn Session,
         after: Option<&Key>,
-        due_by: Option<NaiveDate>,
+        due_by: Option<Moment>,
         identities: bool,
         limit: usize,
     ) -> Result<Vec<Record>, ReadFault> {
@@ -161,7 +161,7 @@ impl Reader<'_> {
             conditions.push(self.dialect.key_after(&key, 1));
             values.extend(after.0.iter().cloned());
         }
-        conditions.extend(due_by.and_then(|day| super::preselect::may_be_due(self, day)));
+        conditions.extend(due_by.and_then(|moment| super::preselect::may_be_due(self, moment)));
         let order: Vec<String> =
             key.iter().map(|(expression, column)| self.dialect.order(expression, column)).collect();
         let text = format!(

@@ -5,11 +5,10 @@
 //! without the few that were read and locked there and stay, and the count must be that of the batch. A row that comes into the range
 //! in between makes the count another, and the batch is done again by its keys.
 
-use chrono::NaiveDate;
-
 use super::engine::{Session, Statement};
 use super::records::{ReadFault, Reader, Record, aliased, where_all};
 use super::resolve::RECORD;
+use crate::domain::decide::Moment;
 use crate::domain::value::{Key, Scalar};
 
 /// Fewer keys are as quickly listed.
@@ -134,11 +133,14 @@ pub(super) fn number_of(key: &Key) -> Option<i64> {
 
 impl Reader<'_> {
     /// What the rule selects in a span and may be due by a day: the conditions, with their values.
-    fn due_in(&self, span: Span, due_by: NaiveDate) -> (Vec<String>, Vec<Scalar>) {
+    fn due_in(&self, span: Span, due_by: Moment) -> (Vec<String>, Vec<Scalar>) {
         let (range, values) = span.condition(self).unwrap_or_else(|| ("1 = 0".into(), Vec::new()));
         let mut conditions = vec![range];
         conditions.extend(self.resolved.filter.iter().cloned());
-        conditions.extend(super::preselect::may_be_due(self, due_by));
+        // Rows of other tables are not looked at here: they are locked and judged for themselves.
+        if self.resolved.sources.iter().all(|source| source.link.is_none()) {
+            conditions.extend(super::preselect::may_be_due(self, due_by));
+        }
         (conditions, values)
     }
 
@@ -147,7 +149,7 @@ impl Reader<'_> {
         &self,
         session: &mut dyn Session,
         span: Span,
-        due_by: NaiveDate,
+        due_by: Moment,
         how: SpanRead,
     ) -> Result<Vec<Record>, ReadFault> {
         let (conditions, values) = self.due_in(span, due_by);
@@ -159,7 +161,7 @@ impl Reader<'_> {
 
     /// The condition of a span for exactly these of its locked records, with its values; `None` where others than those that
     /// were locked are among them, or too many stay.
-    pub(super) fn only(&self, locked: &Locked, go: &[&Key], due_by: NaiveDate) -> Option<(String, Vec<Scalar>)> {
+    pub(super) fn only(&self, locked: &Locked, go: &[&Key], due_by: Moment) -> Option<(String, Vec<Scalar>)> {
         let stay = locked.stay(go)?;
         let (mut conditions, mut values) = self.due_in(locked.span, due_by);
         if !stay.is_empty() {
@@ -171,7 +173,7 @@ impl Reader<'_> {
     }
 
     /// The statement that deletes exactly these of a span's locked records, where there is one.
-    pub(super) fn delete_span(&self, locked: &Locked, go: &[&Key], due_by: NaiveDate) -> Option<Statement> {
+    pub(super) fn delete_span(&self, locked: &Locked, go: &[&Key], due_by: Moment) -> Option<Statement> {
         let (conditions, values) = self.only(locked, go, due_by)?;
         let from = self.dialect.delete_from(&self.dialect.table(&self.resolved.table.name), RECORD);
         Some(Statement { text: format!("{from}{conditions}"), values })

@@ -7,12 +7,13 @@ use super::records::{Reader, where_all};
 use super::resolve::{RECORD, RELATED};
 use crate::connect::Described;
 use crate::domain::clock::ClockFormat;
+use crate::domain::decide::Moment;
 use crate::domain::rule::Part;
 use crate::domain::term::{FinancialYear, last_clock_that_is_due};
 
 /// Runnable as they stand: the policy's own literals are in them, and no value of a record.
-pub(super) fn statements(reader: &Reader<'_>, due_by: NaiveDate, year: FinancialYear) -> Vec<Described> {
-    let (dialect, resolved) = (reader.dialect, reader.resolved);
+pub(super) fn statements(reader: &Reader<'_>, moment: Moment) -> Vec<Described> {
+    let (dialect, resolved, due_by, year) = (reader.dialect, reader.resolved, moment.today, moment.year);
     let table = dialect.table(&resolved.table.name);
     let select = |conditions: &[String]| format!("SELECT COUNT(*) FROM {table} {RECORD}{};", where_all(conditions));
     let described = |purpose: String, text| Described { purpose, text };
@@ -38,11 +39,11 @@ pub(super) fn statements(reader: &Reader<'_>, due_by: NaiveDate, year: Financial
         );
         out.push(described(purpose, select(&conditions)));
     }
-    match super::preselect::may_be_due(reader, due_by) {
+    match super::preselect::may_be_due(reader, moment) {
         Some(condition) => {
             filter.push(condition);
             let purpose = format!(
-                "of these, read and judged one by one for {due_by} (generous: those due, without a clock or protected, and a few days more)"
+                "of these, read and judged one by one for {due_by} (those due, without a clock or with an odd one, and a few hours more)"
             );
             out.push(described(purpose, select(&filter)));
         }

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::domain::decide::Moment;
 use async_trait::async_trait;
-use chrono::NaiveDate;
 
 use super::catalogue::Table;
 use super::connector::SqlConnector;
@@ -19,7 +19,7 @@ use crate::domain::value::Scalar;
 const PAGE: usize = 2_000;
 
 impl SqlConnector {
-    pub(super) async fn why_found(&self, rule: &Rule, due_by: NaiveDate) -> Result<Vec<Candidates>, ConnectError> {
+    pub(super) async fn why_found(&self, rule: &Rule, due_by: Moment) -> Result<Vec<Candidates>, ConnectError> {
         let doing = "ask how it finds records";
         let resolved = self.resolved(rule, doing).await?;
         let statements = sent_by_a_find(&self.reader(rule, &resolved), due_by).await.map_err(self.sql(doing))?;
@@ -35,12 +35,14 @@ impl SqlConnector {
     }
 }
 
-/// What the first page of a walk sends. It is answered with nothing, so no statement has a value of a record.
-async fn sent_by_a_find(reader: &Reader<'_>, due_by: NaiveDate) -> Result<Vec<Statement>, SqlFault> {
+/// What a walk sends first: for the keys of the candidates, where an index serves that, and for the first page of a walk
+/// by the whole key. It is answered with nothing, so no statement has a value of a record.
+async fn sent_by_a_find(reader: &Reader<'_>, due_by: Moment) -> Result<Vec<Statement>, SqlFault> {
     let mut recorder = Recorder::default();
     let found = reader.page(&mut recorder, None, Some(due_by), false, PAGE).await;
     found.map_err(|_| refused())?;
-    Ok(recorder.0.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let walk = recorder.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(reader.candidate_keys(due_by).into_iter().chain(walk).collect())
 }
 
 /// Notes what would be sent.

@@ -1,6 +1,6 @@
 //! How MariaDB and MySQL write SQL.
 
-use chrono::{DateTime, Days, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 
 use crate::connect::sql::catalogue::{Column, TypeClass};
 use crate::connect::sql::engine::Dialect;
@@ -229,6 +229,14 @@ impl Dialect for MariaDialect {
         let day = day.checked_add_days(Days::new(days))?.format("%Y-%m-%d");
         let time = if kind == "DATE" { "" } else { " 00:00:00" };
         Some(format!("{expression} < {kind}'{day}{time}'"))
+    }
+
+    fn clock_literal(&self, column: &Column, at: NaiveDateTime) -> Option<String> {
+        match column.class {
+            TypeClass::Date => Some(format!("DATE'{}'", at.format("%Y-%m-%d"))),
+            TypeClass::DateTime | TypeClass::Moment => Some(format!("TIMESTAMP'{}'", at.format("%Y-%m-%d %H:%M:%S"))),
+            _ => None,
+        }
     }
 
     fn partial_date(&self, expression: &str, column: &Column) -> Option<String> {

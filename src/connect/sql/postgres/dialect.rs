@@ -1,6 +1,6 @@
 //! How PostgreSQL writes SQL.
 
-use chrono::{DateTime, Days, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 
 use crate::connect::sql::catalogue::{Column, TypeClass};
 use crate::connect::sql::engine::Dialect;
@@ -144,6 +144,15 @@ impl Dialect for PostgresDialect {
         };
         let day = day.checked_add_days(Days::new(days))?.format("%Y-%m-%d");
         Some(format!("{expression} < {kind} '{day}{time}'"))
+    }
+
+    fn clock_literal(&self, column: &Column, at: NaiveDateTime) -> Option<String> {
+        match column.class {
+            TypeClass::Date => Some(format!("DATE '{}'", at.format("%Y-%m-%d"))),
+            TypeClass::DateTime => Some(format!("TIMESTAMP '{}'", at.format("%Y-%m-%d %H:%M:%S"))),
+            TypeClass::Moment => Some(format!("TIMESTAMPTZ '{}+00'", at.format("%Y-%m-%d %H:%M:%S"))),
+            _ => None,
+        }
     }
 
     fn moment(&self, now: DateTime<Utc>, column: &Column) -> Scalar {
