@@ -83,6 +83,14 @@ pub trait Connector: Send + Sync {
     /// [`find`](Self::find) leaves out at a moment are protected.
     async fn count(&self, rule: &Rule, left_out_at: Option<Moment>) -> Result<Count, ConnectError>;
 
+    /// About how many records the collection has, where a walk that leaves records out would not read them and only their
+    /// number is asked: an estimate that the system keeps anyway. `None` where there is none, or where more than a number
+    /// must be told: the rule selects some only, or protects some.
+    async fn about(&self, rule: &Rule, left_out_at: Moment) -> Result<Option<u64>, ConnectError>;
+
+    /// Whether the collection has at least so many records; no more than these are read.
+    async fn has(&self, rule: &Rule, records: u64) -> Result<bool, ConnectError>;
+
     /// The next page of selected records after a key, in key order.
     async fn find(&self, query: &Query<'_>, after: Option<&Key>) -> Result<Page, ConnectError>;
 

@@ -81,6 +81,20 @@ pub fn over_limits(limits: &Limits, survey: &Survey, earlier: &[u64]) -> Vec<Lim
     over
 }
 
+/// How many records there must be at least, so that what is due is within the share.
+pub fn least_for_share(limits: &Limits, survey: &Survey) -> u64 {
+    let records = survey.due_by_part.values().copied().max().unwrap_or(0);
+    match limits.share {
+        None => 0,
+        Some(_) if records == 0 => 0,
+        Some(0) => u64::MAX,
+        Some(share) => {
+            let least = (u128::from(records) * u128::from(WHOLE_SHARE)).div_ceil(u128::from(share));
+            u64::try_from(least).unwrap_or(u64::MAX)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +102,18 @@ mod tests {
 
     fn survey(due: u64, of: u64) -> Survey {
         Survey { due, of, due_by_part: [(PartId::record(), due)].into(), ..Survey::default() }
+    }
+
+    #[test]
+    fn the_least_for_a_share_is_within_it_and_one_less_is_not() {
+        for (share, due) in [(10_000, 10), (1, 1), (33_333, 7), (100_000, 5), (99_999, 100_000)] {
+            let limits = Limits { share: Some(share), ..Limits::default() };
+            let least = least_for_share(&limits, &survey(due, 0));
+            assert_eq!(over_limits(&limits, &survey(due, least), &[]), [], "{due} of {least}");
+            assert_eq!(over_limits(&limits, &survey(due, least - 1), &[]), [Limit::Share], "{due} of {least} less one");
+        }
+        let least = |share, due| least_for_share(&Limits { share, ..Limits::default() }, &survey(due, 0));
+        assert_eq!((least(None, 9), least(Some(5), 0), least(Some(0), 0), least(Some(0), 1)), (0, 0, 0, u64::MAX));
     }
 
     #[test]

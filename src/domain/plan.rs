@@ -15,6 +15,10 @@ use super::rule::Rule;
 pub struct Survey {
     /// Records in the whole collection, selected or not: what a share is a share of.
     pub of: u64,
+    /// Whether `of`, and with it `found` and what is not yet due, is the system's own estimate. Verdicts rest on none: see
+    /// [`least_for_share`](super::gate::least_for_share).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub about: bool,
     /// (record, part) pairs judged: due and kept together.
     pub found: u64,
     /// Pairs that are due.

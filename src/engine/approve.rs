@@ -50,7 +50,7 @@ impl Engine {
             format!("cut-off: {}", plan.cutoff),
             format!("due: {}", plan.survey.due),
             format!("kept: {kept}"),
-            format!("records in all: {}", plan.survey.of),
+            format!("records in all: {}{}", if plan.survey.about { "about " } else { "" }, plan.survey.of),
         ];
         for (table, count) in &plan.survey.children {
             lines.push(format!("with them, in {table}: {count}"));

@@ -59,6 +59,17 @@ pub struct PlanWish {
     pub keep_items: bool,
 }
 
+impl PlanWish {
+    fn reach(self) -> Reach {
+        match self {
+            Self { sample: 1.., .. } => Reach::All,
+            // A run follows at once.
+            Self { keep_items: true, .. } => Reach::Daily,
+            _ => Reach::MayBeDue,
+        }
+    }
+}
+
 impl Engine {
     /// Plans one rule.
     pub async fn plan(
@@ -91,8 +102,7 @@ impl Engine {
         } else {
             None
         };
-        let reach = if wish.sample > 0 { Reach::All } else { Reach::MayBeDue };
-        let walked = walk(connector.as_ref(), rule, at, &self.holds, reach, progress, &mut |found, verdicts| {
+        let walked = walk(connector.as_ref(), rule, at, &self.holds, wish.reach(), progress, &mut |found, verdicts| {
             sample.offer(found, verdicts);
             for (part, _) in rule.parts.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Due(_))) {
                 let mark = mark(&key, rule, &collection, &found.key, &part.id);
@@ -165,6 +175,7 @@ impl Engine {
             children: survey.children,
             oldest: survey.oldest_due,
             effects: plan.effects,
+            about: survey.about,
         }])
     }
 

@@ -207,7 +207,7 @@ impl Engine {
         let set = self.open_set(&id, &fact.set)?;
         let moment = Moment { today: fact.cutoff.min(job.moment.today), ..job.moment };
         let walked =
-            walk(connector, job.rule, moment, &self.holds, Reach::MayBeDue, &Silent, &mut |_, _| Ok(())).await?;
+            walk(connector, job.rule, moment, &self.holds, Reach::OnlyDue, &Silent, &mut |_, _| Ok(())).await?;
         Ok(Some(self.paced(job, &walked.days, id, fact.decision, set, moment)))
     }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use super::{Engine, EngineError};
-use crate::connect::{Connector, Query};
+use crate::connect::{Connector, Count, Query};
 use crate::domain::decide::{Found, Moment, Verdict, decide};
 use crate::domain::digest::{MacKey, push_field};
+use crate::domain::gate::least_for_share;
 use crate::domain::hold::Holds;
 use crate::domain::id::PartId;
 use crate::domain::plan::Survey;
@@ -71,6 +72,79 @@ pub enum Reach {
     All,
     /// Those that may be due. The others are counted by the system where it can tell that they are plainly not yet due.
     MayBeDue,
+    /// The same. How many there are in all is the system's own estimate where that can change no verdict.
+    Daily,
+    /// Those that may be due, for one who asks for nothing else: nothing is counted.
+    OnlyDue,
+}
+
+/// A smaller collection is counted to the last record.
+const SMALL: u64 = 100_000;
+/// An estimate may be wrong by this much before a verdict could be another.
+const DOUBT: u64 = 4;
+
+/// How many records there are, as far as it was asked before the walk.
+enum Total {
+    Counted(Count),
+    About(u64),
+    NotAsked,
+}
+
+impl Total {
+    async fn ask(
+        connector: &dyn Connector,
+        rule: &Rule,
+        reach: Reach,
+        due_by: Option<Moment>,
+    ) -> Result<Self, EngineError> {
+        match (reach, due_by) {
+            (Reach::OnlyDue, _) => return Ok(Self::NotAsked),
+            (Reach::Daily, Some(moment)) => {
+                if let Some(about) = connector.about(rule, moment).await?.filter(|about| *about >= SMALL) {
+                    return Ok(Self::About(about));
+                }
+            }
+            _ => {}
+        }
+        Ok(Self::Counted(connector.count(rule, due_by).await?))
+    }
+
+    fn of(&self) -> u64 {
+        match self {
+            Self::Counted(count) => count.all,
+            Self::About(about) => *about,
+            Self::NotAsked => 0,
+        }
+    }
+
+    /// Counts what was left out. An estimate stands only where there certainly are as many records as a verdict wants.
+    async fn settle(
+        self,
+        connector: &dyn Connector,
+        rule: &Rule,
+        due_by: Option<Moment>,
+        seen: u64,
+        survey: &mut Survey,
+    ) -> Result<(), EngineError> {
+        let count = match self {
+            Self::NotAsked => return Ok(()),
+            Self::Counted(count) => count,
+            Self::About(about) => {
+                let least = least_for_share(&rule.limits, survey).max(seen);
+                if least <= about / DOUBT && connector.has(rule, least).await? {
+                    (survey.of, survey.about) = (about, true);
+                    survey.add_left_out(rule, about - seen, 0);
+                    return Ok(());
+                }
+                connector.count(rule, due_by).await?
+            }
+        };
+        survey.of = count.all;
+        if due_by.is_some() {
+            survey.add_left_out(rule, count.selected.saturating_sub(seen), count.protected);
+        }
+        Ok(())
+    }
 }
 
 impl Reach {
@@ -78,7 +152,7 @@ impl Reach {
     /// long before: there each record is asked.
     fn due_by(self, rule: &Rule, holds: &Holds, moment: Moment) -> Option<Moment> {
         let told_apart = holds.is_empty() && rule.parts.iter().all(Part::is_record);
-        (self == Self::MayBeDue && told_apart).then_some(moment)
+        (self != Self::All && told_apart).then_some(moment)
     }
 }
 
@@ -95,8 +169,8 @@ pub async fn walk(
     let due_by = reach.due_by(rule, holds, moment);
     let query = Query { rule, due_by, identities: !holds.is_empty(), limit: PAGE };
     let mut walked = Walked::default();
-    let count = connector.count(rule, due_by).await?;
-    walked.survey.of = count.all;
+    let total = Total::ask(connector, rule, reach, due_by).await?;
+    let of = total.of();
     let (mut after, mut seen) = (None, 0u64);
     let counts_children = matches!(&rule.selection, crate::domain::selection::Selection::Sql(_));
     loop {
@@ -127,12 +201,11 @@ pub async fn walk(
             }
         }
         seen += page.found.len() as u64;
-        progress.at(rule.id.as_str(), seen, walked.survey.of);
+        progress.at(rule.id.as_str(), seen, of);
         after = page.next;
         if after.is_none() {
-            if page.narrowed {
-                walked.survey.add_left_out(rule, count.selected.saturating_sub(seen), count.protected);
-            }
+            let left_out_by = due_by.filter(|_| page.narrowed);
+            total.settle(connector, rule, left_out_by, seen, &mut walked.survey).await?;
             return Ok(walked);
         }
         if progress.stop() {

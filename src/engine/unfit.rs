@@ -89,7 +89,7 @@ impl Engine {
         let counted = async {
             let named = connector.dependants(rule, &[]).await?;
             let walked =
-                walk(connector, &wider, moment, &self.holds, Reach::MayBeDue, progress, &mut |_, _| Ok(())).await?;
+                walk(connector, &wider, moment, &self.holds, Reach::OnlyDue, progress, &mut |_, _| Ok(())).await?;
             let mut tables = walked.survey.children;
             tables.retain(|table, _| !named.contains_key(table));
             let whole = rule.record_part().and_then(|part| walked.survey.due_by_part.get(&part.id));

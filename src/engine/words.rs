@@ -111,7 +111,7 @@ impl Engine {
             let connector = self.system(&rule.system)?;
             let key = self.mac_key(Purpose::Plan)?;
             let collection = rule.selection.collection();
-            walk(connector.as_ref(), rule, moment, &self.holds, Reach::MayBeDue, &Silent, &mut |found, verdicts| {
+            walk(connector.as_ref(), rule, moment, &self.holds, Reach::OnlyDue, &Silent, &mut |found, verdicts| {
                 let due = rule.parts.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Due(_)));
                 for (part, _) in due {
                     writer.add(mark(&key, rule, &collection, &found.key, &part.id), &scratch).map_err(failed)?;

@@ -45,6 +45,8 @@ pub struct PlanJson {
     pub cutoff: String,
     /// Records in the collection.
     pub of: u64,
+    /// Whether `of`, `found` and what is not yet due are the system's own estimate.
+    pub about: bool,
     /// (record, part) pairs judged.
     pub found: u64,
     /// Pairs due.
@@ -108,6 +110,7 @@ impl PlanJson {
             system: plan.system.to_string(),
             cutoff: plan.cutoff.to_string(),
             of: survey.of,
+            about: survey.about,
             found: survey.found,
             due: survey.due,
             due_by_part: survey.due_by_part.iter().map(|(part, n)| (part.to_string(), *n)).collect(),

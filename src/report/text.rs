@@ -51,9 +51,10 @@ pub fn plan(plan: &Plan, rule: &Rule, gate: &Gate) -> String {
         lines.push(format!("  {name}{} after {}: {} due", does(&part.action), terms.join("; "), number(due)));
     }
     let share = json::share(survey);
+    let about = if survey.about { "about " } else { "" };
     let each = if rule.parts.len() > 1 { " (a record counts once for each part)" } else { "" };
     lines.push(format!(
-        "  due  {:>9}  of {} that the rule selects{each}; {share} % of the {} in the table",
+        "  due  {:>9}  of {about}{} that the rule selects{each}; {share} % of the {about}{} in the table",
         number(survey.due),
         number(survey.found),
         count(survey.of, "record", "records"),

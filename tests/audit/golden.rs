@@ -88,6 +88,7 @@ fn before() -> Vec<Body> {
             children: [("orders".to_string(), 12)].into(),
             oldest: Some(day()),
             effects: None,
+            about: false,
         },
         Body::Refused {
             rule: Some(rule()),
@@ -131,6 +132,7 @@ fn after() -> Vec<Body> {
             kept: kept(),
             purged: 300,
             traces: None,
+            about: false,
         },
         Body::PauseChanged { change: "paused".into(), by: by(), note: note() },
         Body::Finding {

@@ -42,6 +42,7 @@ mod proxy;
 mod aloft;
 mod brakes;
 mod crash;
+mod daily;
 mod failover;
 mod locks;
 mod lost;

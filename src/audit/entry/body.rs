@@ -142,6 +142,9 @@ pub enum Body {
         /// The digest of what else the schema does when these go: triggers and foreign keys.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         effects: Option<Digest>,
+        /// Whether `of`, `found` and what is not yet due are the system's own estimate. Absent: they were counted.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        about: bool,
     },
     /// A person approved a plan, and with it later plans of the same decision digest within the limits.
     Approved {
@@ -339,6 +342,9 @@ pub enum Body {
         /// could not be asked.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         traces: Option<BTreeMap<TraceKind, Until>>,
+        /// Whether `of`, `found` and what is not yet due are the system's own estimate. Absent: they were counted.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        about: bool,
     },
     /// A hold was placed or released.
     HoldChanged {

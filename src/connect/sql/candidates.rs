@@ -95,6 +95,24 @@ impl SqlConnector {
         let doing = "count the records";
         let resolved = self.resolved(rule, doing).await?;
         let text = self.reader(rule, &resolved).count(left_out_at);
+        match self.numbers(doing, text).await?.as_slice() {
+            [all] => Ok(Count { all: *all, selected: *all, protected: 0 }),
+            [all, selected, protected] => Ok(Count { all: *all, selected: *selected, protected: *protected }),
+            _ => Err(self.no_number(doing)),
+        }
+    }
+
+    pub(super) async fn has_records(&self, rule: &Rule, records: u64) -> Result<bool, ConnectError> {
+        let doing = "ask whether there are as many records";
+        let resolved = self.resolved(rule, doing).await?;
+        let table = self.engine.dialect().table(&resolved.table.name);
+        let text = format!("SELECT COUNT(*) FROM (SELECT 1 FROM {table} {RECORD} LIMIT {records}) {FOUND}");
+        let there = self.numbers(doing, text).await?;
+        there.first().map(|there| *there == records).ok_or_else(|| self.no_number(doing))
+    }
+
+    /// The only row of a statement that answers with numbers.
+    async fn numbers(&self, doing: &'static str, text: String) -> Result<Vec<u64>, ConnectError> {
         let mut lease = self.reading(doing).await?;
         let rows = lease.session().rows(&Statement::plain(text)).await.map_err(self.sql(doing))?;
         lease.keep();
@@ -103,12 +121,11 @@ impl SqlConnector {
             Scalar::UInt(number) => Some(*number),
             other => other.as_text().and_then(|text| text.parse().ok()),
         };
-        let numbers: Option<Vec<u64>> = rows.first().and_then(|row| row.iter().map(number).collect());
-        match numbers.as_deref() {
-            Some([all]) => Ok(Count { all: *all, selected: *all, protected: 0 }),
-            Some([all, selected, protected]) => Ok(Count { all: *all, selected: *selected, protected: *protected }),
-            _ => Err(fault::own(&self.system, doing, "the server gave no number".into(), Advice::Stop)),
-        }
+        rows.first().and_then(|row| row.iter().map(number).collect()).ok_or_else(|| self.no_number(doing))
+    }
+
+    fn no_number(&self, doing: &'static str) -> ConnectError {
+        fault::own(&self.system, doing, "the server gave no number".into(), Advice::Stop)
     }
 }
 

@@ -253,6 +253,17 @@ impl Connector for SqlConnector {
         self.count_of(rule, left_out_at).await
     }
 
+    async fn about(&self, rule: &Rule, left_out_at: Moment) -> Result<Option<u64>, ConnectError> {
+        let resolved = self.resolved(rule, "ask how many records there are").await?;
+        let all = resolved.filter.is_none() && resolved.protect.is_empty();
+        let by_index = self.reader(rule, &resolved).candidate_keys(left_out_at).is_some();
+        Ok((all && by_index).then_some(resolved.table.estimate))
+    }
+
+    async fn has(&self, rule: &Rule, records: u64) -> Result<bool, ConnectError> {
+        self.has_records(rule, records).await
+    }
+
     async fn find(&self, query: &Query<'_>, after: Option<&Key>) -> Result<Page, ConnectError> {
         let doing = "read records";
         if after.is_none() {

@@ -45,7 +45,7 @@ impl Engine {
             return Ok(LeftOver { due: mandate.set.len().saturating_sub(final_here), oldest: None });
         }
         let again =
-            walk(connector, rule, mandate.moment, &self.holds, Reach::MayBeDue, &Silent, &mut |_, _| Ok(())).await?;
+            walk(connector, rule, mandate.moment, &self.holds, Reach::OnlyDue, &Silent, &mut |_, _| Ok(())).await?;
         Ok(LeftOver { due: again.survey.due, oldest: again.survey.oldest_due })
     }
 
@@ -76,6 +76,7 @@ impl Engine {
             kept: plan.survey.kept.clone(),
             purged: job.purged,
             traces,
+            about: plan.survey.about,
         }])?;
         Ok(space)
     }
