@@ -83,7 +83,7 @@ const SMALL: u64 = 100_000;
 /// An estimate may be wrong by this much before a verdict could be another.
 const DOUBT: u64 = 4;
 
-/// How many records there are, as far as it was asked before the walk.
+/// How many records there are, as far as it was asked beside the first page.
 enum Total {
     Counted(Count),
     About(u64),
@@ -91,6 +91,7 @@ enum Total {
 }
 
 impl Total {
+    /// How many there are, as far as this walk wants to know.
     async fn ask(
         connector: &dyn Connector,
         rule: &Rule,
@@ -119,7 +120,7 @@ impl Total {
 
     /// Counts what was left out. An estimate stands only where there certainly are as many records as a verdict wants.
     async fn settle(
-        self,
+        &self,
         connector: &dyn Connector,
         rule: &Rule,
         due_by: Option<Moment>,
@@ -128,11 +129,11 @@ impl Total {
     ) -> Result<(), EngineError> {
         let count = match self {
             Self::NotAsked => return Ok(()),
-            Self::Counted(count) => count,
+            Self::Counted(count) => *count,
             Self::About(about) => {
                 let least = least_for_share(&rule.limits, survey).max(seen);
-                if least <= about / DOUBT && connector.has(rule, least).await? {
-                    (survey.of, survey.about) = (about, true);
+                if least <= *about / DOUBT && connector.has(rule, least).await? {
+                    (survey.of, survey.about) = (*about, true);
                     survey.add_left_out(rule, about - seen, 0);
                     return Ok(());
                 }
@@ -169,12 +170,15 @@ pub async fn walk(
     let due_by = reach.due_by(rule, holds, moment);
     let query = Query { rule, due_by, identities: !holds.is_empty(), limit: PAGE };
     let mut walked = Walked::default();
-    let total = Total::ask(connector, rule, reach, due_by).await?;
-    let of = total.of();
-    let (mut after, mut seen) = (None, 0u64);
+    let (mut after, mut seen, mut total) = (None, 0u64, None);
     let counts_children = matches!(&rule.selection, crate::domain::selection::Selection::Sql(_));
     loop {
         let page = connector.find(&query, after.as_ref()).await?;
+        let total = match &mut total {
+            Some(total) => total,
+            // Behind the first page: by then the system's catalogue was read, once.
+            none => none.insert(Total::ask(connector, rule, reach, due_by).await?),
+        };
         let mut going = Vec::new();
         for found in &page.found {
             let verdicts = decide(rule, found, holds, moment);
@@ -201,7 +205,7 @@ pub async fn walk(
             }
         }
         seen += page.found.len() as u64;
-        progress.at(rule.id.as_str(), seen, of);
+        progress.at(rule.id.as_str(), seen, total.of());
         after = page.next;
         if after.is_none() {
             let left_out_by = due_by.filter(|_| page.narrowed);
