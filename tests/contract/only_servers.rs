@@ -62,6 +62,23 @@ async fn keys_with_an_order_of_their_own_are_walked_whole_on_mariadb() {
 }
 
 #[tokio::test]
+async fn keys_of_several_columns_in_another_charset_name_their_own_row_on_mariadb() {
+    let harness = Served::start(Kind::Mariadb).await;
+    harness
+        .sql(
+            "CREATE TABLE t (k VARCHAR(9) CHARACTER SET latin1, id INT, seen DATE, PRIMARY KEY (k, id));
+             INSERT INTO t VALUES ('ä', 1, '2020-01-01'), ('b', 1, '2020-01-01'), ('Ã¤', 1, '2026-05-01');",
+        )
+        .await;
+    // A list of rows compares the bytes of `ä` in UTF-8 with those of `Ã¤` in Latin 1, which are the same.
+    let connector = open(&harness.system());
+    let items = due(connector.as_ref(), &old("t"), &no_holds()).await;
+    let receipts = erase(connector.as_ref(), &old("t"), &items, &no_holds()).await.unwrap();
+    assert_eq!(outcomes(&receipts), [Outcome::Erased; 2]);
+    assert_eq!(harness.rows("SELECT k FROM t").await, [["Ã¤"]]);
+}
+
+#[tokio::test]
 async fn a_year_is_never_guessed_from_two_digits_on_mariadb() {
     let harness = Served::start(Kind::Mariadb).await;
     harness.sql("CREATE TABLE t (id INT PRIMARY KEY, y YEAR, seen DATE); INSERT INTO t VALUES (1, 2005, '2020-01-01'), (2, 1970, '2020-01-01');").await;

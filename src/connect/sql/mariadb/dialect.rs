@@ -28,6 +28,12 @@ fn is_bit(column: &Column) -> bool {
     column.ty.starts_with("bit")
 }
 
+/// Whether its texts are stored in another character set than ours. MariaDB compares a list of rows with such a column byte by
+/// byte: `(k, n) IN (('ä', 1), ('b', 2))` then misses the row of `ä`, and takes that of `Ã¤` for it.
+fn in_another_charset(column: &Column) -> bool {
+    column.collation.as_ref().is_some_and(|collation| !collation.starts_with("utf8mb4_"))
+}
+
 /// The texts of an ENUM in their order, read from its type as the catalogue writes it; `None` for other types.
 fn members(ty: &str) -> Option<Vec<String>> {
     let mut rest = ty.strip_prefix("enum('")?.strip_suffix("')")?.chars().peekable();
@@ -124,6 +130,15 @@ impl Dialect for MariaDialect {
 
     fn key_in(&self, columns: &[(String, &Column)], keys: usize, first: usize) -> String {
         let width = columns.len();
+        if width > 1 && columns.iter().any(|(_, column)| in_another_charset(column)) {
+            let one = |key: usize| {
+                let pairs = columns.iter().enumerate().map(|(i, (expression, column))| {
+                    format!("{expression} = {}", self.bound(first + key * width + i, column))
+                });
+                format!("({})", pairs.collect::<Vec<_>>().join(" AND "))
+            };
+            return format!("({})", (0..keys).map(one).collect::<Vec<_>>().join(" OR "));
+        }
         let one = |key: usize| {
             let start = first + key * width;
             let values: Vec<String> =
@@ -291,6 +306,13 @@ mod tests {
         assert_eq!(MariaDialect.key_in(&both, 2, 3), "(t.`a`, t.`b`) IN ((?3i, ?4t), (?5i, ?6t))");
         assert_eq!(MariaDialect.key_in(&both[..1], 2, 1), "t.`a` IN (?1i, ?2i)");
         assert_eq!(MariaDialect.key_after(&both, 1), "((t.`a` > ?1i) OR (t.`a` = ?1i AND t.`b` > ?2t))");
+        let c = Column { collation: Some("latin1_swedish_ci".into()), ..b.clone() };
+        let other = [("t.`a`".to_string(), &a), ("t.`c`".to_string(), &c)];
+        assert_eq!(
+            MariaDialect.key_in(&other, 2, 3),
+            "((t.`a` = ?3i AND t.`c` = ?4t) OR (t.`a` = ?5i AND t.`c` = ?6t))"
+        );
+        assert_eq!(MariaDialect.key_in(&other[1..], 2, 1), "t.`c` IN (?1t, ?2t)");
     }
 
     #[test]
