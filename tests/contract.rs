@@ -6,6 +6,8 @@ mod support;
 
 #[path = "contract/back.rs"]
 mod back;
+#[path = "contract/candidates.rs"]
+mod candidates;
 #[path = "contract/clocks.rs"]
 mod clocks;
 #[path = "contract/deferred.rs"]

@@ -205,7 +205,7 @@ pub async fn walk(
             }
         }
         seen += page.found.len() as u64;
-        progress.at(rule.id.as_str(), seen, total.of());
+        progress.at(rule.id.as_str(), seen, total.of().max(seen));
         after = page.next;
         if after.is_none() {
             let left_out_by = due_by.filter(|_| page.narrowed);

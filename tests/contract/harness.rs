@@ -49,8 +49,13 @@ pub(crate) fn today() -> NaiveDate {
 }
 
 pub(crate) fn open(system: &System) -> Box<dyn Connector> {
+    open_in(system, chrono_tz::Europe::Amsterdam)
+}
+
+/// The same for a policy that counts its days elsewhere.
+pub(crate) fn open_in(system: &System, zone: chrono_tz::Tz) -> Box<dyn Connector> {
     let keys = FieldKeys { fingerprint: MacKey::new(&[1; 32]), pseudonym: MacKey::new(&[2; 32]) };
-    bewaard::connect::open::open(system, chrono_tz::Europe::Amsterdam, keys).unwrap()
+    bewaard::connect::open::open(system, zone, keys).unwrap()
 }
 
 pub(crate) fn name(text: &str) -> TableName {

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use bewaard::domain::clock::ClockFormat;
-use bewaard::domain::decide::{Found, Moment, Verdict};
+use bewaard::domain::decide::{Found, Moment, Verdict, decide};
 use bewaard::domain::id::GroundId;
 use bewaard::domain::plan::Survey;
 use bewaard::domain::predicate::{Comparison, Literal, Predicate};
+use bewaard::domain::recipe::Recipe;
 use bewaard::domain::rule::{Ground, Rule};
 use bewaard::domain::selection::{ClockSource, Protect};
 use bewaard::domain::term::{Alignment, FinancialYear, Term};
@@ -15,20 +16,13 @@ use bewaard::engine::survey::{Reach, Silent, walk};
 use chrono::{Days, NaiveDate};
 use chrono_tz::Tz;
 
-use super::harness::{Harness, all, no_holds, open, relation, rule, sql};
+use super::dice::{Dice, by_tier};
+use super::harness::{Harness, all, no_holds, open_in, part, relation, rule, sql};
 use super::servers::Served;
 use super::sqlite::Sqlite;
 use super::support::servers::Kind;
 
-/// A multiplicative generator: the same cases on every machine.
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-
     fn one<T: Copy>(&mut self, of: &[T]) -> T {
         of[usize::try_from(self.below(of.len() as u64)).unwrap()]
     }
@@ -113,20 +107,39 @@ impl Column {
 
 const ALIGNMENTS: [Alignment; 4] =
     [Alignment::Day, Alignment::EndOfMonth, Alignment::EndOfCalendarYear, Alignment::EndOfFinancialYear];
-/// Cases of one engine.
-const CASES: u64 = 40;
-/// Two days beside DST switches, and one that is not.
-const DAYS: [&str; 4] = ["2026-03-30", "2026-10-25", "2026-06-01", "2024-02-29"];
+/// Days beside switches to and from DST, a leap day, some on which what happened two years ago comes due: at midnight São
+/// Paulo put its clocks back, and a day that Apia never had. And one that is like any other.
+const DAYS: [&str; 7] =
+    ["2026-03-30", "2026-10-25", "2026-04-05", "2024-02-29", "2020-02-18", "2013-12-31", "2026-06-01"];
+/// Where the policy counts its days.
+const ZONES: [Tz; 6] = [
+    Tz::Europe__Amsterdam,
+    Tz::UTC,
+    Tz::Pacific__Auckland,
+    Tz::America__New_York,
+    Tz::America__Sao_Paulo,
+    Tz::Pacific__Apia,
+];
 
 struct Case {
     rule: Rule,
     moment: Moment,
+    zone: Tz,
     schema: String,
 }
 
 fn ground(id: &str, clock: Vec<usize>, dice: &mut Dice) -> Ground {
     let template = rule("t", vec![]).parts[0].grounds[0].clone();
-    let keep = dice.one(&["2 years", "18 months", "90 days", "40 years"]);
+    let keep = dice.one(&[
+        "2 years",
+        "18 months",
+        "90 days",
+        "1 month",
+        "2 years 40 days",
+        "40 years",
+        "70 years",
+        "200 years",
+    ]);
     Ground {
         id: GroundId::new(id).unwrap(),
         clock,
@@ -162,7 +175,7 @@ fn schema(engine: Option<Kind>, rule: &Rule, today: NaiveDate, columns: [Column;
         let near = match dice.below(4) {
             0 => today,
             1 => today.checked_sub_days(Days::new(dice.below(1500))).unwrap(),
-            _ => term.before(today).unwrap(),
+            _ => term.before(today).unwrap().max("1970-02-01".parse().unwrap()),
         };
         let days = Days::new(dice.below(8));
         if dice.in_ten(5) { near.checked_sub_days(days).unwrap() } else { near.checked_add_days(days).unwrap() }
@@ -189,6 +202,7 @@ fn schema(engine: Option<Kind>, rule: &Rule, today: NaiveDate, columns: [Column;
 fn case(engine: Option<Kind>, dice: &mut Dice) -> Case {
     let today: NaiveDate = dice.one(&DAYS).parse().unwrap();
     let moment = Moment { today, year: FinancialYear { month: 7, day: 1 } };
+    let zone = dice.one(&ZONES);
     let zones = [None, Some(Tz::UTC), Some(Tz::America__New_York), Some(Tz::Pacific__Auckland)];
     let source = |column: Column, name: &str, relation, dice: &mut Dice| ClockSource::Sql {
         column: name.into(),
@@ -228,12 +242,22 @@ fn case(engine: Option<Kind>, dice: &mut Dice) -> Case {
         sql(&mut rule).filter = Some(flag("kind"));
     }
     let schema = schema(engine, &rule, today, [a, b, at], dice);
-    Case { rule, moment, schema }
+    Case { rule, moment, zone, schema }
+}
+
+/// The rule with a part for fields besides, which has a ground of its own.
+fn with_fields(rule: &Rule, dice: &mut Dice) -> Rule {
+    let mut rule = rule.clone();
+    let mut fields = part(&rule, "fields", [("vip".to_string(), Recipe::Null)].into());
+    let clock = usize::try_from(dice.below(rule.sources.len() as u64)).unwrap();
+    fields.grounds = vec![ground("z", vec![clock], dice)];
+    rule.parts.push(fields);
+    rule
 }
 
 /// The survey and the due records of a walk.
 async fn walked(harness: &dyn Harness, case: &Case, reach: Reach) -> (Survey, BTreeSet<String>) {
-    let connector = open(&harness.system());
+    let connector = open_in(&harness.system(), case.zone);
     let mut due = BTreeSet::new();
     let (rule, holds) = (&case.rule, no_holds());
     let mut each = |found: &Found, verdicts: &[Verdict]| {
@@ -248,17 +272,16 @@ async fn walked(harness: &dyn Harness, case: &Case, reach: Reach) -> (Survey, BT
 }
 
 async fn cases(harness: &dyn Harness, engine: Option<Kind>) {
-    let mut dice = Dice(20_261_127);
     let (mut left_out, mut seen_due) = (0, 0);
-    for number in 0..CASES {
-        let case = case(engine, &mut dice);
+    for number in 0..by_tier(40, 120, 400) {
+        let case = case(engine, &mut Dice::of(&[number]));
         harness.sql(&case.schema).await;
         let (whole, due) = walked(harness, &case, Reach::All).await;
         let (narrowed, due_narrowed) = walked(harness, &case, Reach::MayBeDue).await;
         assert_eq!(due_narrowed, due, "case {number}: {:?}\n{}", case.rule, case.schema);
         assert_eq!(narrowed, whole, "case {number}: {:?}\n{}", case.rule, case.schema);
         // over small pages: each once, and in the order of the whole
-        let connector = open(&harness.system());
+        let connector = open_in(&harness.system(), case.zone);
         let keys = |found: Vec<Found>| -> Vec<String> { found.iter().map(|one| one.key.show()).collect() };
         let mut order = keys(all(connector.as_ref(), &case.rule, None, 1000).await);
         let small = keys(all(connector.as_ref(), &case.rule, Some(case.moment), 7).await);
@@ -266,6 +289,17 @@ async fn cases(harness: &dyn Harness, engine: Option<Kind>) {
         order.retain(|key| small.contains(key));
         assert_eq!(small, order, "case {number}");
         seen_due += due.len();
+        let fields = with_fields(&case.rule, &mut Dice::of(&[number, 1]));
+        let going = |found: Vec<Found>| -> Vec<String> {
+            let goes = |one: &Found| {
+                let verdicts = decide(&fields, one, &no_holds(), case.moment);
+                verdicts.iter().any(|verdict| matches!(verdict, Verdict::Due(_)))
+            };
+            found.iter().filter(|one| goes(one)).map(|one| one.key.show()).collect()
+        };
+        let whole = going(all(connector.as_ref(), &fields, None, 1000).await);
+        let found = going(all(connector.as_ref(), &fields, Some(case.moment), 60).await);
+        assert_eq!(found, whole, "case {number}: {fields:?}\n{}", case.schema);
         harness.sql("DROP TABLE visits; DROP TABLE t;").await;
     }
     assert!(seen_due > 100, "{seen_due} were due");

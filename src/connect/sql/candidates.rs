@@ -25,6 +25,7 @@ const FOUND: &str = "k";
 
 /// The candidates of one walk, in key order.
 pub(super) struct Walk {
+    rule: Rule,
     moment: Moment,
     keys: Vec<Key>,
     /// How many of them were handed out.
@@ -33,12 +34,12 @@ pub(super) struct Walk {
 
 impl Walk {
     /// The next keys behind one, if that is where this walk is.
-    fn next(&mut self, moment: Moment, after: Option<&Key>, limit: usize) -> Option<Vec<Key>> {
+    fn next(&mut self, query: &Query<'_>, after: Option<&Key>) -> Option<Vec<Key>> {
         let last = self.given.checked_sub(1).and_then(|last| self.keys.get(last));
-        if self.moment != moment || last != after {
+        if query.due_by != Some(self.moment) || last != after || *query.rule != self.rule {
             return None;
         }
-        let keys: Vec<Key> = self.keys.iter().skip(self.given).take(limit).cloned().collect();
+        let keys: Vec<Key> = self.keys.iter().skip(self.given).take(query.limit.max(1)).cloned().collect();
         self.given += keys.len();
         Some(keys)
     }
@@ -53,36 +54,41 @@ impl SqlConnector {
         query: &Query<'_>,
         after: Option<&Key>,
     ) -> Result<(Vec<Record>, Option<Key>), ReadFault> {
-        let limit = query.limit.max(1);
         if after.is_none() {
             let walk = match query.due_by {
-                Some(moment) => reader.candidates(session, moment).await?.map(|keys| Walk { moment, keys, given: 0 }),
+                Some(moment) => reader.candidates(session, moment).await?.map(|keys| (moment, keys)),
                 None => None,
             };
+            let walk = walk.map(|(moment, keys)| Walk { rule: query.rule.clone(), moment, keys, given: 0 });
             let mut walks = self.walks.lock().unwrap_or_else(PoisonError::into_inner);
             match walk {
                 Some(walk) => walks.insert(query.rule.id.clone(), walk),
                 None => walks.remove(&query.rule.id),
             };
         }
-        let Some((keys, more)) = self.next_keys(query, after, limit) else {
-            let records = reader.page(session, after, query.due_by, query.identities, limit).await?;
-            let next = if records.len() == limit { records.last().map(|record| record.key.clone()) } else { None };
-            return Ok((records, next));
-        };
-        let wanted: Vec<&Key> = keys.iter().collect();
-        let mut records = reader.by_key(session, &wanted, query.identities).await?;
-        records.retain(|record| record.selected);
-        let places: HashMap<&Key, usize> = keys.iter().enumerate().map(|(place, key)| (key, place)).collect();
-        records.sort_by_key(|record| places.get(&record.key).copied());
-        Ok((records, keys.last().filter(|_| more).cloned()))
+        if let Some((keys, more)) = self.next_keys(query, after) {
+            let wanted: Vec<&Key> = keys.iter().collect();
+            let mut records = reader.by_key(session, &wanted, query.identities).await?;
+            let places: HashMap<&Key, usize> = keys.iter().enumerate().map(|(place, key)| (key, place)).collect();
+            if records.len() == keys.len() && records.iter().all(|record| places.contains_key(&record.key)) {
+                records.retain(|record| record.selected);
+                records.sort_by_key(|record| places.get(&record.key).copied());
+                return Ok((records, keys.last().filter(|_| more).cloned()));
+            }
+            // A record has gone, or its key is not what the list says: what is due must not hang on which it is.
+            self.walks.lock().unwrap_or_else(PoisonError::into_inner).remove(&query.rule.id);
+        }
+        let limit = query.limit.max(1);
+        let records = reader.page(session, after, query.due_by, query.identities, limit).await?;
+        let next = if records.len() == limit { records.last().map(|record| record.key.clone()) } else { None };
+        Ok((records, next))
     }
 
     /// The next candidates' keys, and whether more follow. `None` where the walk goes by the whole key.
-    fn next_keys(&self, query: &Query<'_>, after: Option<&Key>, limit: usize) -> Option<(Vec<Key>, bool)> {
+    fn next_keys(&self, query: &Query<'_>, after: Option<&Key>) -> Option<(Vec<Key>, bool)> {
         let mut walks = self.walks.lock().unwrap_or_else(PoisonError::into_inner);
         let walk = walks.get_mut(&query.rule.id)?;
-        let keys = walk.next(query.due_by?, after, limit)?;
+        let keys = walk.next(query, after)?;
         let more = walk.given < walk.keys.len();
         if !more {
             walks.remove(&query.rule.id);
@@ -129,6 +135,16 @@ impl SqlConnector {
     }
 }
 
+/// Kinds of key that come out of a list of found ones as they are in their table, and in the same order: enums and bits
+/// may become numbers or texts there, and MariaDB sorts texts by their first thousand bytes (`max_sort_length`).
+fn is_plain(column: &Column) -> bool {
+    match column.class {
+        TypeClass::Integer | TypeClass::Decimal | TypeClass::Uuid | TypeClass::Date | TypeClass::DateTime => true,
+        TypeClass::Text => column.max_chars.is_none_or(|most| most <= 255),
+        _ => false,
+    }
+}
+
 impl Reader<'_> {
     /// The keys of what may be due, in key order. `None` where they are many, or no index serves.
     async fn candidates(&self, session: &mut dyn Session, moment: Moment) -> Result<Option<Vec<Key>>, ReadFault> {
@@ -143,8 +159,7 @@ impl Reader<'_> {
     /// The statement that finds them.
     pub(super) fn candidate_keys(&self, moment: Moment) -> Option<Statement> {
         let (dialect, resolved) = (self.dialect, self.resolved);
-        // Enums and their like have an order of their own, which a list of found ones need not keep.
-        if resolved.key.iter().any(|column| column.class == TypeClass::Other) {
+        if !resolved.key.iter().all(is_plain) {
             return None;
         }
         let branches = preselect::branches(self, moment)?;

@@ -43,6 +43,12 @@ pub(super) fn may_be_due(reader: &Reader<'_>, moment: Moment) -> Option<String> 
     Some(format!("({})", any.join(" OR ")))
 }
 
+/// The same condition, written so that no index can serve it: what locks and deletes goes by the key alone, and touches
+/// nothing outside its range.
+pub(super) fn may_be_due_by_key(reader: &Reader<'_>, moment: Moment) -> Option<String> {
+    may_be_due(reader, moment).map(|condition| format!("CASE WHEN {condition} THEN 1 ELSE 0 END = 1"))
+}
+
 /// The same records by branches of which an index serves each, or `None` where none does.
 pub(super) fn branches<'r>(reader: &Reader<'r>, moment: Moment) -> Option<Vec<Branch<'r>>> {
     let own = |text: String| Branch { text, related: None };
@@ -135,7 +141,9 @@ fn clocks<'r>(reader: &Reader<'r>, part: &'r Part, moment: Moment) -> Option<Vec
     for ground in &part.grounds {
         let due = last_clock_that_is_due(moment.today, ground.keep, ground.from, moment.year)
             .unwrap_or_else(|| newest_clock_that_may_be_due(moment.today, ground.keep))
-            .succ_opt()?;
+            .succ_opt()?
+            // Below this nothing is a day, and a term of a lifetime must not make a zero recent.
+            .max(first_day()?);
         for place in &ground.clock {
             let source = reader.resolved.sources.get(*place)?;
             // Rows that are related without an index would be read whole for each record.
@@ -199,6 +207,10 @@ fn first_day() -> Option<NaiveDate> {
 
 /// Where a day begins, as the column holds it, so many hours later where it holds moments.
 fn edge(reader: &Reader<'_>, source: &Source, day: NaiveDate, hours: i64) -> Option<String> {
+    // No engine reads a year of other than four digits as we would print it.
+    if !(1..9999).contains(&day.year()) {
+        return None;
+    }
     let (midnight, slack) = (day.and_time(NaiveTime::MIN), TimeDelta::hours(hours));
     let epoch = |per_second: i64| {
         let seconds = began(reader.zone, day)?.checked_add_signed(slack)?.and_utc().timestamp();

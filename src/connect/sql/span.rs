@@ -139,7 +139,7 @@ impl Reader<'_> {
         conditions.extend(self.resolved.filter.iter().cloned());
         // Rows of other tables are not looked at here: they are locked and judged for themselves.
         if self.resolved.sources.iter().all(|source| source.link.is_none()) {
-            conditions.extend(super::preselect::may_be_due(self, due_by));
+            conditions.extend(super::preselect::may_be_due_by_key(self, due_by));
         }
         (conditions, values)
     }
