@@ -17,7 +17,7 @@ use chrono::{Days, NaiveDate};
 use chrono_tz::Tz;
 
 use super::dice::{Dice, by_tier};
-use super::harness::{Harness, all, no_holds, open_in, part, relation, rule, sql};
+use super::harness::{Harness, all, moment, no_holds, open_in, part, relation, rule, sql};
 use super::servers::Served;
 use super::sqlite::Sqlite;
 use super::support::servers::Kind;
@@ -319,4 +319,55 @@ async fn a_narrowed_walk_counts_as_the_whole_one_on_postgres() {
 #[tokio::test]
 async fn a_narrowed_walk_counts_as_the_whole_one_on_sqlite() {
     cases(&Sqlite::start().await, None).await;
+}
+
+/// Visits of the moment zero say nothing, and where none says anything an optional ground does not apply; a term that reaches
+/// back behind 1970 must not take that zero for something new.
+async fn a_zero_under_a_term_of_a_lifetime(harness: &dyn Harness, on: &str) {
+    harness
+        .sql(
+            "CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a DATE);
+             CREATE TABLE visits (id INTEGER NOT NULL PRIMARY KEY, who INTEGER, at BIGINT);
+             CREATE INDEX ta ON t(a);
+             CREATE INDEX vw ON visits(who);
+             CREATE INDEX va ON visits(at);
+             INSERT INTO t VALUES (1, '2020-01-01'), (2, '2020-01-01'), (3, '2026-05-31');
+             INSERT INTO visits VALUES (1, 1, 0), (2, 3, 0);",
+        )
+        .await;
+    let clock =
+        |column: &str, relation, format| ClockSource::Sql { column: column.into(), relation, format, zone: None };
+    let visits = clock("at", Some(relation("visits", "who")), ClockFormat::Epoch);
+    let mut rule = rule("t", vec![clock("a", None, ClockFormat::Iso), visits]);
+    let grounds = &mut rule.parts[0].grounds;
+    grounds[0].clock = vec![0];
+    let keep = Term::parse("70 years").unwrap();
+    grounds.push(Ground {
+        id: GroundId::new("life").unwrap(),
+        clock: vec![1],
+        keep,
+        optional: true,
+        ..grounds[0].clone()
+    });
+    let connector = open_in(&harness.system(), Tz::Europe__Amsterdam);
+    // By the list, and by the whole key where no index serves one.
+    for indexed in [true, false] {
+        if !indexed {
+            harness.sql(&format!("DROP INDEX ta{on};")).await;
+        }
+        let found = all(connector.as_ref(), &rule, Some(moment()), 10).await;
+        let due = |one: &&Found| matches!(decide(&rule, one, &no_holds(), moment())[0], Verdict::Due(_));
+        let keys: Vec<String> = found.iter().filter(due).map(|one| one.key.show()).collect();
+        assert_eq!(keys, ["1", "2"], "with an index: {indexed}");
+    }
+}
+
+#[tokio::test]
+async fn a_zero_under_a_term_of_a_lifetime_is_nothing_new_on_mariadb() {
+    a_zero_under_a_term_of_a_lifetime(&Served::start(Kind::Mariadb).await, " ON t").await;
+}
+
+#[tokio::test]
+async fn a_zero_under_a_term_of_a_lifetime_is_nothing_new_on_postgres() {
+    a_zero_under_a_term_of_a_lifetime(&Served::start(Kind::Postgres).await, "").await;
 }

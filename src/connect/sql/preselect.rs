@@ -211,29 +211,32 @@ fn edge(reader: &Reader<'_>, source: &Source, day: NaiveDate, hours: i64) -> Opt
     if !(1..9999).contains(&day.year()) {
         return None;
     }
-    let (midnight, slack) = (day.and_time(NaiveTime::MIN), TimeDelta::hours(hours));
+    let written_in = |zone: Tz| written(day, reader.zone, zone, hours);
     let epoch = |per_second: i64| {
-        let seconds = began(reader.zone, day)?.checked_add_signed(slack)?.and_utc().timestamp();
+        let seconds = written_in(Tz::UTC)?.and_utc().timestamp();
         reader.dialect.holds_to_types().then(|| (seconds * per_second).to_string())
     };
     let at = match (source.column.class, &source.format) {
         (TypeClass::Integer, ClockFormat::Epoch) => return epoch(1),
         (TypeClass::Integer, ClockFormat::EpochMillis) => return epoch(1000),
-        (TypeClass::Date, ClockFormat::Iso) => midnight,
-        (TypeClass::DateTime, ClockFormat::Iso) => {
-            let began = began(reader.zone, day)?;
-            source.zone.from_utc_datetime(&began).naive_local().checked_add_signed(slack)?
-        }
-        (TypeClass::Moment, ClockFormat::Iso) => began(reader.zone, day)?.checked_add_signed(slack)?,
+        (TypeClass::Date, ClockFormat::Iso) => day.and_time(NaiveTime::MIN),
+        (TypeClass::DateTime, ClockFormat::Iso) => written_in(source.zone)?,
+        (TypeClass::Moment, ClockFormat::Iso) => written_in(Tz::UTC)?,
         _ => return None,
     };
     reader.dialect.clock_literal(&source.column, at)
 }
 
-/// When a day begins in a zone, in UTC. A day without a midnight begins within the hours after it.
+/// The begin of a day of one zone as it is written in another, so many hours later.
+fn written(day: NaiveDate, of: Tz, zone: Tz, hours: i64) -> Option<NaiveDateTime> {
+    let began = began(of, day)?;
+    zone.from_utc_datetime(&began).naive_local().checked_add_signed(TimeDelta::hours(hours))
+}
+
+/// When a day begins in a zone, in UTC. A day without a midnight begins behind what it lacks, which may be all of it.
 fn began(zone: Tz, day: NaiveDate) -> Option<NaiveDateTime> {
     let midnight = day.and_time(NaiveTime::MIN);
-    let mut tries = [0, 1, 2, 24].into_iter().filter_map(|hours| midnight.checked_add_signed(TimeDelta::hours(hours)));
+    let mut tries = (0..=48).filter_map(|halves| midnight.checked_add_signed(TimeDelta::minutes(30 * halves)));
     tries.find_map(|local| zone.from_local_datetime(&local).earliest()).map(|moment| moment.naive_utc())
 }
 
@@ -259,4 +262,72 @@ fn partial_days(reader: &Reader<'_>, source: &Source, from: NaiveDate, to: Naive
         month = month.checked_add_months(chrono::Months::new(1))?;
     }
     (all.len() <= MOST).then_some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::{Reading, read};
+    use crate::domain::value::Scalar;
+    use chrono::Offset;
+
+    /// The days of a zone beside which its clocks are put forward or back.
+    fn days(zone: Tz) -> Vec<NaiveDate> {
+        let offset = |day: NaiveDate| day.and_hms_opt(12, 0, 0).map(|noon| zone.offset_from_utc_datetime(&noon).fix());
+        let all: Vec<NaiveDate> = first_day().unwrap().iter_days().take(67 * 365).collect();
+        let offsets: Vec<_> = all.iter().map(|day| offset(*day)).collect();
+        let beside = |around: &[Option<chrono::FixedOffset>]| around.iter().any(|one| Some(one) != around.first());
+        all.iter().skip(2).zip(offsets.windows(5)).filter(|(_, around)| beside(around)).map(|(day, _)| *day).collect()
+    }
+
+    #[test]
+    fn what_lies_beyond_the_slack_is_read_as_that_day_or_before_it_in_every_zone() {
+        use chrono_tz::{America, Antarctica, Asia, Australia, Europe, Pacific};
+        let zones = [
+            Europe::Amsterdam,
+            Tz::UTC,
+            America::Sao_Paulo,
+            America::Havana,
+            America::Danmarkshavn,
+            Asia::Beirut,
+            Asia::Tehran,
+            Australia::Lord_Howe,
+            Antarctica::Casey,
+            Antarctica::Troll,
+            Pacific::Apia,
+            Pacific::Auckland,
+            Pacific::Kwajalein,
+            Pacific::Kiritimati,
+        ];
+        let (mut tried, all) = (0, zones.map(|zone| (zone, days(zone))));
+        // With itself, and with one of the others each.
+        let pairs =
+            all.iter().zip(all.iter().cycle().skip(1)).flat_map(|(one, next)| [(one, one), (one, next), (next, one)]);
+        for ((policy, days), (source, others)) in pairs {
+            let (policy, source) = (*policy, *source);
+            for day in days.iter().chain(others).copied() {
+                // A day that a zone never had: Apia went without 30 December 2011.
+                if written(day, policy, policy, 0).unwrap().date() != day {
+                    continue;
+                }
+                let (late, early) = (written(day, policy, source, SLACK), written(day, policy, source, -SLACK));
+                for minutes in [0, 1, 30, 59, 60, 90, 120, 180, 240, 600, 1200, 1440, 1560, 2000] {
+                    let reading =
+                        |at: NaiveDateTime| read(&Scalar::Text(at.to_string()), &ClockFormat::Iso, source, policy);
+                    let from = late.unwrap() + TimeDelta::minutes(minutes);
+                    let before = early.unwrap() - TimeDelta::minutes(minutes) - TimeDelta::seconds(1);
+                    // A moment that never was is unreadable, and keeps its record.
+                    let on = |reading: Reading| match reading {
+                        Reading::Day(day) => Some(day),
+                        _ => None,
+                    };
+                    let told = format!("{day} in {policy}, written in {source}");
+                    assert!(on(reading(from)).is_none_or(|read| read >= day), "{from} is before {told}");
+                    assert!(on(reading(before)).is_none_or(|read| read < day), "{before} is not before {told}");
+                    tried += 1;
+                }
+            }
+        }
+        assert!(tried > 50_000, "{tried}");
+    }
 }
