@@ -202,6 +202,29 @@ async fn the_catalogue_tells_keys_triggers_partitions_and_engines() {
 }
 
 #[tokio::test]
+async fn a_foreign_key_that_comes_or_goes_is_seen_at_once() {
+    let database = Database::new(Kind::Mariadb);
+    database.admin("CREATE TABLE p (id int PRIMARY KEY)");
+    let engine = engine_for(Kind::Mariadb, &database.access(Via::Socket));
+    let mut one = session(&*engine).await;
+    // What was found is kept; nothing here waits until it is old.
+    let steps = [
+        ("CREATE TABLE c (p int, CONSTRAINT f1 FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE)", vec!["f1"]),
+        ("ALTER TABLE c ADD q int, ADD CONSTRAINT f2 FOREIGN KEY (q) REFERENCES p (id)", vec!["f1", "f2"]),
+        ("ALTER TABLE c DROP FOREIGN KEY f1", vec!["f2"]),
+        ("RENAME TABLE c TO d", vec!["f2"]),
+        ("DROP TABLE d", vec![]),
+    ];
+    assert!(table(&*engine, &mut *one, "p").await.referenced_by.is_empty());
+    for (change, expected) in steps {
+        database.admin(change);
+        let keys = table(&*engine, &mut *one, "p").await.referenced_by;
+        assert_eq!(keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), expected, "{change}");
+        assert!(keys.iter().all(|key| key.table.name == if change.starts_with("RENAME") { "d" } else { "c" }));
+    }
+}
+
+#[tokio::test]
 async fn an_account_that_cannot_see_the_schema_is_told_so() {
     let database = Database::new(Kind::Mariadb);
     database.admin(
