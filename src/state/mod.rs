@@ -16,4 +16,6 @@ pub mod machine;
 pub mod notes;
 pub mod quarantine;
 #[cfg(feature = "systems")]
+pub mod shelf;
+#[cfg(feature = "systems")]
 pub mod spool;
