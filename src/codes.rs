@@ -134,7 +134,7 @@ codes! {
     NO_TRANSACTIONS = "B215", "a table without transactions",
         "What such a table has done can't be rolled back: a crash between a child row and its record leaves half a person. Convert it (InnoDB), or accept it; then records go one at a time.";
     PARTITIONED = "B216", "the table is partitioned",
-        "Rows are found and erased in whichever partition they are. If partitions are dropped by date already, that may be the cheaper way for the oldest of them.";
+        "Rows are found and erased in whichever partition they are. On PostgreSQL `then.drop-partitions = true` drops a partition of which every record goes, each with its entry in the log; what drops partitions without us leaves no entry.";
     ROW_SECURITY = "B217", "row-level security hides rows",
         "The account does not see every row, so a plan would call a table clean that is not, and a child row that nobody sees would be left behind. Let the account see all rows.";
     VERSIONED = "B218", "the table keeps its history",
@@ -173,6 +173,8 @@ codes! {
         "What is in final form is recognised by being exactly what the recipe writes. Here the database keeps it otherwise: \"0\" in a column of two decimals comes back as \"0.00\". The record would never count as done, and be found and written anew at each run. The remedy gives the form in which the database keeps the value.";
     VALUE_REFUSED = "B235", "a value that the column does not take",
         "What the recipe writes is no value of the column's type, is too long or too large for it, or breaks a condition of the table, so the database would refuse it for every record. Write a value that fits, or \"null\".";
+    PARTITIONS_STAY = "B236", "partitions of this table can't be dropped",
+        "A partition is dropped only where that does exactly what deleting each of its records would do: it is one of a PostgreSQL table that is partitioned by ranges of the rule's own clock, no foreign key refers to its rows, no trigger or rule fires on their deletion, no publication carries them to another server, and the account owns it. Where one of these is not so, take out `then.drop-partitions`: then rows are deleted in batches.";
     ACCOUNT_LACKS_RIGHT = "B260", "the account lacks a right that a rule needs",
         "The account in the policy may not do on this table what the rule asks. The rule does not run. `bewaard grants SYSTEM` prints the exact statements for an account that may do this and nothing else; an administrator of the database runs them.";
     ACCOUNT_HAS_MORE = "B261", "the account may do more than the rules need",

@@ -2,6 +2,7 @@
 
 mod look;
 pub mod open;
+mod partition;
 pub mod sql;
 mod strain;
 mod why;
@@ -21,6 +22,7 @@ use crate::domain::trace::{TraceKind, Until};
 use crate::domain::value::Key;
 
 pub use self::look::{Absence, Look};
+pub use self::partition::{Dropping, Partition, Pile, TakePile, Versions};
 pub use self::strain::{STRAIN_LIMIT, Strain, StrainOf, Told};
 pub use self::why::{Candidates, Reached};
 
@@ -54,7 +56,9 @@ pub use self::why::{Candidates, Reached};
 ///     query or replica that the policy names and that gives no answer is a failed reading, never a calm one.
 /// 13. Before its first statement that writes, `erase` awaits [`CommitWatch::before_write`]: until then the intent may not
 ///     be on the disk.
-/// 14. `why` asks for plans of statements and runs none of them. What it asks about holds no value of a record.
+/// 14. `drop_partition` drops only a partition that still holds exactly what was read of it, locked against every writer while
+///     that is asked, and which still is what `check` saw. It never waits long for a lock: others would wait behind it.
+/// 15. `why` asks for plans of statements and runs none of them. What it asks about holds no value of a record.
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// What this kind of system can and cannot do.
@@ -109,6 +113,34 @@ pub trait Connector: Send + Sync {
     /// touch is then decided by the order of their turns ([`CommitWatch::before_write`]).
     async fn side_by_side(&self, _rule: &Rule) -> Result<bool, ConnectError> {
         Ok(false)
+    }
+
+    /// The partitions of a rule that drops them: those that `drop_partition` can drop, the oldest first.
+    async fn partitions(&self, _rule: &Rule) -> Result<Vec<Partition>, ConnectError> {
+        Ok(Vec::new())
+    }
+
+    /// Reads all records of a partition as they are at one moment, in bounded memory. `None` where `take` wanted no more,
+    /// or where it holds rows that the rule does not select.
+    async fn read_partition(
+        &self,
+        _rule: &Rule,
+        _partition: &Partition,
+        _identities: bool,
+        _take: &mut TakePile<'_>,
+    ) -> Result<Option<Versions>, ConnectError> {
+        Ok(None)
+    }
+
+    /// Drops a partition with every record in it. False: it was not dropped, for it holds something else now, or a lock was
+    /// not given.
+    async fn drop_partition(&self, _drop: &Dropping<'_>, _watch: &dyn CommitWatch) -> Result<bool, EraseError> {
+        Ok(false)
+    }
+
+    /// Hands back what [`Pile::old`] was, before [`absence`](Self::absence) is asked of the batch that these records went in.
+    async fn recall(&self, _rule: &Rule, _batch: &BatchId, _old: &[u8]) -> Result<(), ConnectError> {
+        Ok(())
     }
 
     /// Puts items back in one transaction, each wholly or not at all: parents before children, what was rewritten last.

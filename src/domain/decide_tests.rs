@@ -50,6 +50,7 @@ fn rule(parts: Vec<Part>) -> Rule {
         schedule: None,
         mode: crate::domain::rule::Mode::Enforce,
         undo: None,
+        drop_partitions: false,
         copies: vec![],
     }
 }

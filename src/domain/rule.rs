@@ -36,6 +36,10 @@ pub struct Rule {
     /// is no part of the decision digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<u32>,
+    /// Whether a partition of the table is dropped where its whole range is past the term and every record of it goes. It
+    /// decides about no record, but about what may come into that range later: it stands among the rule's effects.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drop_partitions: bool,
     /// Columns of other tables that repeat fields of the record. They decide nothing: they are only looked at afterwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<Copied>,

@@ -1,5 +1,7 @@
 //! Carrying out a mandate: what is still due and still in the set is found again and purged in batches.
 
+mod partition;
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -255,7 +257,10 @@ impl Engine {
         };
         let (aloft, last, walked) = (VecDeque::new(), None, Walked::default());
         let mut walk = Walk { connector, context, pick, next, supply, side_by_side, aloft, last, walked };
-        let went = self.batches(&mut walk, tried, progress).await;
+        let mut went = self.drop_partitions(&mut walk, tried, progress).await;
+        if went.is_ok() && !walk.walked.ends() {
+            went = self.batches(&mut walk, tried, progress).await;
+        }
         // Whatever ended it: what is done is written.
         if went.is_err() {
             walk.aloft.iter().for_each(Erasing::never);
@@ -339,6 +344,34 @@ impl Engine {
         Ok(true)
     }
 
+    /// Asks brakes, holds and stops once more, and waits where a brake says so. False: the walk ends here.
+    async fn may_go_on(
+        &mut self,
+        walk: &mut Walk<'_>,
+        tried: &mut Tried,
+        progress: &dyn Progress,
+    ) -> Result<bool, EngineError> {
+        let rule: &Rule = &walk.context.rule;
+        if self.must_wait(walk.connector.as_ref(), rule, progress).await {
+            // What is done is written before anybody waits.
+            self.end_all(walk, tried).await?;
+            if walk.walked.ends() {
+                return Ok(false);
+            }
+            walk.walked.brakes = self.wait_for_brakes(walk.connector.as_ref(), rule, progress).await;
+            if walk.walked.ends() {
+                return Ok(false);
+            }
+        }
+        self.refresh_holds()?;
+        let frozen =
+            self.view.frozen_rules.contains_key(&rule.id) || self.view.frozen_systems.contains_key(&rule.system);
+        if self.heed_pause(progress)? || progress.stop() || frozen {
+            walk.walked.stopped = true;
+        }
+        Ok(!walk.walked.stopped)
+    }
+
     /// Asks again whether it may, then purges the batch.
     async fn next_batch(
         &mut self,
@@ -348,22 +381,7 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<(), EngineError> {
         let rule: &Rule = &walk.context.rule;
-        if self.must_wait(walk.connector.as_ref(), rule, progress).await {
-            // What is done is written before anybody waits.
-            self.end_all(walk, tried).await?;
-            if walk.walked.ends() {
-                return Ok(());
-            }
-            walk.walked.brakes = self.wait_for_brakes(walk.connector.as_ref(), rule, progress).await;
-            if walk.walked.ends() {
-                return Ok(());
-            }
-        }
-        self.refresh_holds()?;
-        let frozen =
-            self.view.frozen_rules.contains_key(&rule.id) || self.view.frozen_systems.contains_key(&rule.system);
-        if self.heed_pause(progress)? || progress.stop() || frozen {
-            walk.walked.stopped = true;
+        if !self.may_go_on(walk, tried, progress).await? {
             return Ok(());
         }
         let (last, aloft) = (walk.last.take(), walk.pairs_aloft());

@@ -284,7 +284,7 @@ fn settle(part: &Part, place: usize, fate: Fate, presence: &Presence) -> Outcome
     }
 }
 
-fn items_of(flight: &InFlight) -> Vec<Item> {
+pub(super) fn items_of(flight: &InFlight) -> Vec<Item> {
     let place_of = |name: &String| flight.rule.parts.iter().position(|part| part.id.as_str() == name);
     let item = |record: &crate::state::inflight::InFlightRecord| Item {
         key: record.key.clone(),

@@ -301,14 +301,11 @@ impl View {
                 };
                 self.open.insert(batch.clone(), open);
                 // While one is erased the one before it is still looked for.
-                self.last_batches.truncate(2);
-                self.last_batches.insert(0, LastBatch { batch: batch.clone(), rule: rule.clone(), purged: 0 });
+                facts::intended(&mut self.last_batches, batch, rule);
             }
             Body::Outcome { batch, rule, part, record, result, until, .. } => {
                 if result.is_purge() {
-                    if let Some(last) = self.last_batches.iter_mut().find(|last| last.batch == *batch) {
-                        last.purged += 1;
-                    }
+                    facts::purged(&mut self.last_batches, batch, rule);
                     match self.purged.get_mut(rule) {
                         Some(purged) => *purged += 1,
                         None => drop(self.purged.insert(rule.clone(), 1)),

@@ -108,6 +108,7 @@ pub(crate) fn rule(table: &str, sources: Vec<ClockSource>) -> Rule {
         schedule: None,
         mode: Mode::Enforce,
         undo: None,
+        drop_partitions: false,
         copies: vec![],
     }
 }

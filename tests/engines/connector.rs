@@ -84,6 +84,7 @@ fn rule() -> Rule {
         schedule: None,
         mode: Mode::Enforce,
         undo: None,
+        drop_partitions: false,
         copies: vec![],
     }
 }

@@ -46,6 +46,7 @@ mod daily;
 mod failover;
 mod locks;
 mod lost;
+mod partitions;
 mod predicates;
 mod random_kills;
 mod rights;

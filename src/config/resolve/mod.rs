@@ -5,6 +5,7 @@ mod brakes;
 mod clock;
 mod limits;
 mod part;
+mod partitions;
 mod recipe;
 mod rule;
 mod select;

@@ -113,6 +113,11 @@ fn action(entry: &Entry, path: &str, out: Out<'_>) -> Option<Action> {
         },
         (None, Some(anonymise)) => recipe::recipes(anonymise, out).map(Action::Anonymise),
         (None, None) => {
+            if let Some(how) = then.node.entry("drop-partitions") {
+                let text = "`then` says how, and not what becomes of the records";
+                let fault = Diagnostic::fault(codes::MISSING_KEY, text, &how.key_place);
+                out.push(fault.help("write then = { delete = true, drop-partitions = true }"));
+            }
             if then.node.entries().is_empty() && matches!(then.node.value, Value::Table(_)) {
                 let fault = Diagnostic::fault(codes::MISSING_KEY, "`then` says nothing", &then.key_place);
                 out.push(fault.help("write then.delete = true, or then.anonymise = { phone = \"null\" }"));

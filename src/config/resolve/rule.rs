@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Out, limits, name, part, select, undo};
+use super::{Out, limits, name, part, partitions, select, undo};
 use crate::codes;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::predicate::{Dialect, Relations};
@@ -73,6 +73,13 @@ fn rule(
     let schedule = limits::schedule(node, out);
     let undo = undo::undo(node, out);
     let copies = select::copies(node, out);
+    let whole = partitions::Whole {
+        system: system_node,
+        selection: selection.as_ref(),
+        parts: parts.as_deref(),
+        sources: &cx.sources,
+    };
+    let drop_partitions = partitions::drop_partitions(node, &whole, out);
     let system = SystemId::new(node.text_of("system")?).ok().filter(|id| systems.contains_key(id));
     Some(Rule {
         id: id?,
@@ -85,6 +92,7 @@ fn rule(
         schedule: schedule.ok()?,
         mode: limits::mode(root, node),
         undo: undo.ok()?,
+        drop_partitions: drop_partitions.ok()?,
         copies,
     })
 }

@@ -209,6 +209,12 @@ static THEN: Shape = Shape {
             "These fields are anonymised; the record stays.",
             "then.anonymise = { phone = \"null\", name = { fixed = \"[removed]\" } }",
         ),
+        key(
+            "drop-partitions",
+            Flag,
+            "With delete, on PostgreSQL: a partition whose whole range is past the term, and of which every record goes, is dropped.",
+            "then = { delete = true, drop-partitions = true }",
+        ),
     ],
 };
 

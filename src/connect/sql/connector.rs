@@ -23,8 +23,8 @@ use super::strain::Watching;
 use super::tables;
 use crate::connect::{
     Absence, Advice, Back, Batch, Candidates, Capabilities, CommitWatch, ConnectError, Connector, Count, Described,
-    EraseError, Fate, FieldKeys, Finding, Item, Judge, Keeps, Look, Page, Presence, Probe, Query, Severity, Strain,
-    StrainOf, Undo,
+    Dropping, EraseError, Fate, FieldKeys, Finding, Item, Judge, Keeps, Look, Page, Partition, Presence, Probe, Query,
+    Severity, Strain, StrainOf, TakePile, Undo, Versions,
 };
 use crate::domain::decide::{Found, Moment};
 use crate::domain::id::{BatchId, RuleId, SystemId};
@@ -40,7 +40,7 @@ pub struct SqlConnector {
     pub(super) keys: FieldKeys,
     pub(super) batch_table: bool,
     pub(super) read: Slot,
-    write: [Slot; 2],
+    pub(super) write: [Slot; 2],
     lock: Slot,
     pub(super) watching: Watching,
     cache: Mutex<HashMap<RuleId, Known>>,
@@ -133,7 +133,7 @@ impl SqlConnector {
         self.memories().take(batch)
     }
 
-    fn memories(&self) -> std::sync::MutexGuard<'_, Memories> {
+    pub(super) fn memories(&self) -> std::sync::MutexGuard<'_, Memories> {
         self.memories.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -142,7 +142,7 @@ impl SqlConnector {
     }
 
     /// Makes the batch table where it is missing. Asking first spares an account that may not create tables.
-    async fn ready_batch_table(&self, batch: &BatchId, session: &mut dyn Session) -> Result<(), EraseError> {
+    pub(super) async fn ready_batch_table(&self, batch: &BatchId, session: &mut dyn Session) -> Result<(), EraseError> {
         let not_done = |found: SqlFault| EraseError::NotDone(fault::from_sql(&self.system, erase::DOING, &found));
         match session.rows(&self.engine.find_batch_row(batch)).await {
             Ok(rows) if rows.is_empty() => Ok(()),
@@ -323,6 +323,32 @@ impl Connector for SqlConnector {
     async fn side_by_side(&self, rule: &Rule) -> Result<bool, ConnectError> {
         let resolved = self.resolved(rule, erase::DOING).await?;
         Ok(self.engine.side_by_side() && resolved.is_plain())
+    }
+
+    async fn partitions(&self, rule: &Rule) -> Result<Vec<Partition>, ConnectError> {
+        self.partitions_of(rule).await
+    }
+
+    async fn read_partition(
+        &self,
+        rule: &Rule,
+        partition: &Partition,
+        identities: bool,
+        take: &mut TakePile<'_>,
+    ) -> Result<Option<Versions>, ConnectError> {
+        self.read_all_of(rule, partition, identities, take).await
+    }
+
+    async fn drop_partition(&self, drop: &Dropping<'_>, watch: &dyn CommitWatch) -> Result<bool, EraseError> {
+        self.drop_whole(drop, watch).await
+    }
+
+    async fn recall(&self, rule: &Rule, batch: &BatchId, old: &[u8]) -> Result<(), ConnectError> {
+        let resolved = self.resolved(rule, "look for what is left of a partition").await?;
+        if let Some(memory) = Memory::recalled(batch, &resolved, old) {
+            self.memories().keep(memory);
+        }
+        Ok(())
     }
 
     async fn restore(&self, undo: &Undo<'_>, watch: &dyn CommitWatch) -> Result<Vec<Back>, EraseError> {

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use super::catalogue::{Column, Table};
+use super::partition::Partitions;
 use super::reads_back::ReadsBack;
 use crate::connect::{Finding, Keeps, Reached, Strain};
 use crate::domain::brake::Reading;
@@ -172,6 +173,10 @@ pub trait Engine: Send + Sync {
     /// Whether two transactions of ours may be open at one time.
     fn side_by_side(&self) -> bool {
         true
+    }
+    /// How partitions are dropped, where that is done in a transaction.
+    fn partitions(&self) -> Option<&dyn Partitions> {
+        None
     }
     /// The statement that asks now what else is asked at COMMIT: constraints that are deferred.
     fn ask_deferred(&self) -> Option<Statement> {

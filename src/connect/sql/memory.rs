@@ -35,7 +35,7 @@ pub(super) enum Path<'r> {
 
 impl<'r> Path<'r> {
     /// The record's columns whose old values are looked for; `None` where the keys of child rows are.
-    fn source(&self) -> Option<Vec<&'r Column>> {
+    pub(super) fn source(&self) -> Option<Vec<&'r Column>> {
         match self {
             Self::Own(columns) => Some(columns.clone()),
             Self::Child(0, link) | Self::Related(link) => Some(link.to.iter().collect()),
@@ -87,7 +87,7 @@ pub(super) fn paths(resolved: &Resolved) -> Vec<Path<'_>> {
 }
 
 /// Old values, by path.
-type Values = BTreeMap<usize, Vec<Vec<Scalar>>>;
+pub(super) type Values = BTreeMap<usize, Vec<Vec<Scalar>>>;
 
 /// Old values of one batch.
 pub(super) struct Memory {
@@ -104,6 +104,13 @@ impl Memory {
     /// Of this batch, still empty.
     pub(super) fn of(batch: &BatchId, resolved: &Arc<Resolved>) -> Self {
         Self { batch: batch.clone(), resolved: Arc::clone(resolved), kept: Values::new(), open: Values::new() }
+    }
+
+    /// Of a batch whose values were kept elsewhere meanwhile; `None` where they can't be read.
+    pub(super) fn recalled(batch: &BatchId, resolved: &Arc<Resolved>, bytes: &[u8]) -> Option<Self> {
+        let mut memory = Self::of(batch, resolved);
+        memory.kept = serde_json::from_slice(bytes).ok()?;
+        Some(memory)
     }
 
     /// What a transaction that begins is about to take. What is known of one that was rolled back is forgotten.
@@ -162,7 +169,7 @@ impl Drop for Memory {
     }
 }
 
-fn wipe_all(values: &mut Values) {
+pub(super) fn wipe_all(values: &mut Values) {
     values.values_mut().flatten().flatten().for_each(wipe);
     values.clear();
 }

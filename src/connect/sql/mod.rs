@@ -20,6 +20,7 @@ pub mod mariadb;
 mod memory;
 mod nearest;
 mod needs;
+mod partition;
 pub mod postgres;
 mod predicate;
 mod preselect;

@@ -58,8 +58,17 @@ impl SqlConnector {
             }
         }
         lease.keep();
+        let owned = rules.iter().filter(|rule| rule.drop_partitions);
+        let owned: Vec<String> = owned
+            .map(|rule| {
+                let (rule, table) = (&rule.id, rule.selection.collection());
+                format!("-- Rule {rule} drops partitions of {table}: let the account own each of them (ALTER TABLE .. OWNER TO ..).")
+            })
+            .collect();
         let why = unseen.then_some("the account is not shown every table yet");
-        Ok(self.granted(needs.into_iter().chain(batch), why))
+        let mut out = self.granted(needs.into_iter().chain(batch), why);
+        out.extend(owned);
+        Ok(out)
     }
 
     fn granted(&self, needs: impl Iterator<Item = Need>, from_policy: Option<&str>) -> Vec<String> {

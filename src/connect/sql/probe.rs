@@ -3,6 +3,7 @@
 use super::catalogue::{Column, ForeignKey, OnDelete, Table, TypeClass};
 use super::connector::SqlConnector;
 use super::copies;
+use super::partition;
 use super::predicate::null_traps;
 use super::reads_back;
 use super::relate::{Link, Node, NodeAction, covers, named};
@@ -16,7 +17,7 @@ use crate::domain::rule::Rule;
 use crate::domain::selection::{Protect, Selection};
 
 /// How the facts begin that say what else happens when a record goes.
-const EFFECTS: [&str; 2] = ["foreign-key ", "trigger "];
+const EFFECTS: [&str; 3] = ["foreign-key ", "trigger ", partition::FACT];
 
 impl SqlConnector {
     pub(super) async fn probe_rule(&self, rule: &Rule) -> Result<Probe, ConnectError> {
@@ -34,13 +35,14 @@ impl SqlConnector {
                 let mut check = Check { rule, resolved, tables: &tables, faults: &mut faults };
                 check.run();
                 let (engine, pseudonym) = (self.engine.as_ref(), &self.keys.pseudonym);
+                partition::ask(engine, session, rule, resolved, &mut faults).await.map_err(self.sql(doing))?;
                 reads_back::ask(engine, session, pseudonym, rule, resolved, &mut faults)
                     .await
                     .map_err(self.sql(doing))?;
                 if faults.findings.iter().any(|one| one.severity == Severity::Fault) {
                     String::new()
                 } else {
-                    facts(resolved)
+                    partition::with_fact(rule, facts(resolved))
                 }
             }
             None => String::new(),

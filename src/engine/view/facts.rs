@@ -119,6 +119,26 @@ pub struct LastBatch {
     pub purged: u64,
 }
 
+/// The batches of which a file may still be there although all outcomes are written: one is looked for while the next is
+/// erased.
+const LAST: usize = 3;
+
+/// The newest intent stands first.
+pub(super) fn intended(last: &mut Vec<LastBatch>, batch: &BatchId, rule: &RuleId) {
+    last.truncate(LAST - 1);
+    last.insert(0, LastBatch { batch: batch.clone(), rule: rule.clone(), purged: 0 });
+}
+
+/// Counts a pair of a batch. Where many were intended together (a partition), it may be one that was pushed out.
+pub(super) fn purged(last: &mut Vec<LastBatch>, batch: &BatchId, rule: &RuleId) {
+    if !last.iter().any(|one| one.batch == *batch) {
+        intended(last, batch, rule);
+    }
+    if let Some(one) = last.iter_mut().find(|one| one.batch == *batch) {
+        one.purged += 1;
+    }
+}
+
 /// Where a rule stood.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LedgerFact {

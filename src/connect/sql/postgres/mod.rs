@@ -3,6 +3,7 @@
 mod catalogue;
 mod dialect;
 mod faults;
+mod partition;
 mod reads_back;
 mod rights;
 mod server;
@@ -21,6 +22,7 @@ use super::catalogue::{Column, Table};
 use super::engine::{
     BATCH_TABLE, Dialect, Engine, FaultKind, Need, Purpose, Row, Session, SqlFault, Statement, TicketFate,
 };
+use super::partition::Partitions;
 use super::reads_back::ReadsBack;
 use super::tls;
 use super::why::{cell, reached_by_nodes};
@@ -227,6 +229,10 @@ impl Engine for PostgresEngine {
             "in progress" => TicketFate::Running,
             _ => TicketFate::Forgotten,
         })
+    }
+
+    fn partitions(&self) -> Option<&dyn Partitions> {
+        Some(&self.dialect)
     }
 
     fn ask_deferred(&self) -> Option<Statement> {
