@@ -100,6 +100,32 @@ pub(crate) fn contacts_of(engine: Engine, rows: u64, expired: u64, indexed: bool
     )
 }
 
+/// The same rows, by months; those that are past their term fill whole months. The days are those of [`contacts`].
+pub(crate) fn contacts_by_month(rows: u64) -> String {
+    let plain = contacts(Engine::Postgres, rows, true);
+    let table = plain.replacen("id bigint primary key", "id bigint", 1).replacen(
+        "not null);",
+        "not null, primary key (id, last_seen)) partition by range (last_seen);
+         do $$ declare m date := date_trunc('month', current_date - 3000); e date; begin
+         while m < current_date + 31 loop e := m + interval '1 month';
+         execute format('create table contacts_%s partition of contacts for values from (%L) to (%L)', to_char(m, 'YYYY_MM'), m, e);
+         m := e; end loop; end $$;",
+        1,
+    );
+    assert_ne!(table, plain);
+    table
+}
+
+/// The partitions of [`contacts_by_month`] that lie before a day, as names with commas between them.
+pub(crate) fn months_before(server: &Server, day: &str) -> String {
+    let month = "to_date(right(c.relname, 7), 'YYYY_MM')";
+    let names = format!(
+        "select string_agg(c.relname, ', ') from pg_inherits i join pg_class c on c.oid = i.inhrelid \
+         where i.inhparent = 'contacts'::regclass and {month} + interval '1 month' <= {day}"
+    );
+    server.admin(Some(DATABASE), &names)
+}
+
 /// Customers, five orders each, three lines to an order.
 pub(crate) fn customers(engine: Engine, customers: u64) -> String {
     let moment = engine.moment();

@@ -19,6 +19,7 @@ pub(crate) fn all(rows: u64) -> Vec<Workload> {
         mariadb_customers(rows / 5),
         postgres_contacts(rows),
         postgres_customers(rows / 5),
+        postgres_partitions(rows),
         sqlite_contacts(rows),
         audit::verify(rows),
         mariadb_daily(rows * 5),
@@ -220,6 +221,38 @@ fn postgres_customers(customers: u64) -> Workload {
         vec![
             us(filled, CUSTOMERS, ours::rule("customers", CHILDREN)),
             peer(filled, CUSTOMERS, "3 joined deletes", move |server| peers::client(server, &deletes)),
+        ]
+    })
+}
+
+/// Whole months are past their term of two years, counted from the end of the month.
+fn postgres_partitions(rows: u64) -> Workload {
+    let sql = data::contacts_by_month(rows);
+    let name = format!("PostgreSQL, partitions dropped of {rows} rows");
+    on(&["P10"], name, Kind::Postgres, sql, CONTACTS, |filled| {
+        let rule = ours::rule("contacts", "then = { delete = true, drop-partitions = true }\nfrom = \"end of month\"");
+        let batches = ours::rule("contacts", "then.delete = true\nfrom = \"end of month\"");
+        let month = "date_trunc('month', current_date) - interval '2 years'";
+        let from = Rc::clone(filled);
+        let loads = move || from.restored(CONTACTS);
+        let (one, other) = (loads.clone(), loads);
+        let run = |name: &'static str, rule: String, start: Box<dyn Fn() -> Server>| Peer {
+            name,
+            run: Box::new(move || {
+                let server = start();
+                let due = format!("select count(*) from contacts where last_seen < {month}");
+                let due = server.admin(Some(DATABASE), &due).parse().unwrap();
+                let figure = on_server(&server, &rule, due);
+                Figure { peer: name, ..figure }
+            }),
+        };
+        vec![
+            run("bewaard", rule, Box::new(one)),
+            run("bewaard, in batches", batches, Box::new(other)),
+            peer(filled, CONTACTS, "drop partitions", move |server| {
+                let names = data::months_before(server, month);
+                peers::client(server, &format!("drop table {names}"))
+            }),
         ]
     })
 }
