@@ -87,9 +87,15 @@ impl Scalar {
 }
 
 fn push_number(out: &mut Vec<u8>, number: impl fmt::Display) {
-    use std::io::Write;
+    struct Digits<'a>(&'a mut Vec<u8>);
+    impl fmt::Write for Digits<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.extend_from_slice(text.as_bytes());
+            Ok(())
+        }
+    }
     // Memory takes all that is written.
-    let _ = write!(out, "{number}");
+    let _ = fmt::Write::write_fmt(&mut Digits(out), format_args!("{number}"));
 }
 
 impl fmt::Debug for Scalar {

@@ -118,7 +118,16 @@ fn postgres_a_kill_at_any_point_of_a_drop_loses_nothing_and_claims_nothing() {
     let listing = firm();
     let (ended, points) = passed(listing.command(&["run"]));
     assert_eq!(ended.code, 0, "{}", ended.err);
-    for named in ["partition-read", "partition-ticket", "partition-locked", "partition-dropped", "after-commit"] {
+    let named = [
+        "partition-piece-written",
+        "partition-read",
+        "partition-ticket",
+        "partition-before-lock",
+        "partition-locked",
+        "partition-dropped",
+        "after-commit",
+    ];
+    for named in named {
         assert!(points.iter().any(|point| point == named), "{named}: {points:?}");
     }
     for point in kills(&points) {
