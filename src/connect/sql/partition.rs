@@ -31,7 +31,14 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(50);
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Records of one pile.
-const PILE: usize = 5_000;
+fn pile() -> usize {
+    // So that a test need not make thousands of records for a second one.
+    #[cfg(feature = "crash-points")]
+    if let Some(size) = std::env::var("BEWAARD_PILE").ok().and_then(|size| size.parse().ok()) {
+        return size;
+    }
+    5_000
+}
 /// How the fact begins that the rule drops partitions: what may come into their ranges later is then refused by the table.
 pub(super) const FACT: &str = "drops-partitions ";
 const DOING: &str = "drop a partition";
@@ -335,11 +342,11 @@ async fn read_piles(
     let paths = paths(reader.resolved);
     let (mut after, mut read) = (None, 0u64);
     loop {
-        let records = reader.page(session, after.as_ref(), None, identities, PILE).await?;
+        let records = reader.page(session, after.as_ref(), None, identities, pile()).await?;
         let old = old_values(reader, session, &paths, after.as_ref()).await?;
         let found: Vec<Found> = records.iter().map(|record: &Record| reader.found(record)).collect();
         read += records.len() as u64;
-        let more = records.len() == PILE;
+        let more = records.len() == pile();
         after = records.last().map(|record| record.key.clone());
         if !found.is_empty() && !take(Pile { found, old }) {
             return Ok(None);
@@ -369,11 +376,12 @@ async fn old_values(
             .collect();
         let order: Vec<String> = key.iter().map(|(expression, column)| dialect.order(expression, column)).collect();
         let text = format!(
-            "SELECT {} FROM {} {RECORD}{} ORDER BY {} LIMIT {PILE}",
+            "SELECT {} FROM {} {RECORD}{} ORDER BY {} LIMIT {}",
             read.join(", "),
             dialect.table(&reader.resolved.table.name),
             where_all(&conditions),
-            order.join(", ")
+            order.join(", "),
+            pile()
         );
         let bound = after.map(|key| key.0.clone()).unwrap_or_default();
         let mut rows = session.rows(&Statement { text, values: bound }).await?;
