@@ -150,9 +150,8 @@ fn is_of_a_drop(point: &str) -> bool {
 /// Kills a run there; the next one settles what it left, and does the rest.
 #[track_caller]
 fn killed_at(firm: &Firm, point: &str) {
-    let killed = said(
-        &firm.command(&["run"]).envs([("BEWAARD_CRASH_AT", point), ("BEWAARD_PILE", "100")]).output().unwrap(),
-    );
+    let killed =
+        said(&firm.command(&["run"]).envs([("BEWAARD_CRASH_AT", point), ("BEWAARD_PILE", "100")]).output().unwrap());
     assert_eq!(killed.code, -1, "it was to be killed at {point}: {}{}", killed.out, killed.err);
     firm.bewaard(&["log", "verify"]).ends(0);
     firm.bewaard(&["run"]).ends(0);

@@ -290,10 +290,8 @@ const NOT_YET: [&str; 1] = ["quarantine-forgotten"];
 
 /// Points that no story here can pass, and the test that kills at each of them: those of a server's partitions, and that of a
 /// log with more entries than a story writes.
-const ELSEWHERE: [(&str, &str); 2] = [
-    ("partition-", include_str!("../servers/partitions.rs")),
-    ("published-ahead", include_str!("../audit/crash.rs")),
-];
+const ELSEWHERE: [(&str, &str); 2] =
+    [("partition-", include_str!("../servers/partitions.rs")), ("published-ahead", include_str!("../audit/crash.rs"))];
 
 #[test]
 fn every_point_of_the_source_is_in_a_story() {

@@ -132,11 +132,7 @@ impl Taker<'_> {
             }
         }
         let names = parts.iter().filter_map(|place| rule.parts.get(*place)).map(|part| part.id.to_string());
-        Ok(Some(InFlightRecord {
-            key: found.key.clone(),
-            fingerprint: found.fingerprint,
-            parts: names.collect(),
-        }))
+        Ok(Some(InFlightRecord { key: found.key.clone(), fingerprint: found.fingerprint, parts: names.collect() }))
     }
 }
 
