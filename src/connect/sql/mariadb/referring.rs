@@ -1,8 +1,9 @@
 //! Which foreign keys lead to a table.
 //!
 //! The server has no index of them: it opens every table that it has, 12 ms where there are only its own, and more the more
-//! customers it serves. So the answer stands until somebody creates, alters, renames or drops a table or grants a right, which the server counts, and
-//! for a while at most: a statement that was counted before we asked may still have been under way.
+//! customers it serves. So the answer stands until somebody creates, alters, renames or drops a table or grants a right,
+//! which the server counts, and for a while at most: a statement that was counted before we asked may still have been under
+//! way.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +21,8 @@ const TIMES: u32 = 20;
 
 /// What the server counts of statements by which a foreign key can come or go, or come into the account's sight.
 const COUNTED: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_create_table', 'Com_alter_table', \
-     'Com_rename_table', 'Com_drop_table', 'Com_drop_db', 'Com_grant', 'Com_grant_role', 'Com_revoke', 'Com_revoke_all', 'Com_revoke_role')";
+     'Com_rename_table', 'Com_drop_table', 'Com_drop_db', \
+     'Com_grant', 'Com_grant_role', 'Com_revoke', 'Com_revoke_all', 'Com_revoke_role')";
 
 /// The tables that refer to one.
 const WHO: &str = "SELECT DISTINCT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME \
