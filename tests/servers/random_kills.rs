@@ -15,9 +15,6 @@ impl Firmlike for Firm {
     fn ask(&self, sql: &str) -> u64 {
         self.count(sql)
     }
-    fn forgets(&self) -> bool {
-        self.kind() == Kind::Mariadb
-    }
 }
 
 fn kills_at_random_beside_a_writer_lose_nothing_and_take_nothing_that_became_younger(kind: Kind) {
