@@ -12,6 +12,8 @@ mod connector;
 mod mariadb;
 #[path = "engines/postgres.rs"]
 mod postgres;
+#[path = "support/wait.rs"]
+mod wait;
 
 use bewaard::connect::sql::catalogue::{Column, Table};
 use bewaard::connect::sql::engine::{Engine, Need, Purpose, Row, Session, SqlFault, Statement};

@@ -1,11 +1,14 @@
 //! What is MariaDB's own.
 
+use std::sync::Arc;
+
 use bewaard::connect::sql::catalogue::{OnDelete, TableKind, TypeClass};
 use bewaard::connect::sql::engine::{FaultKind, Statement};
 use bewaard::domain::selection::TableName;
 use bewaard::domain::value::Scalar;
 
 use crate::support::servers::{Database, Kind, Via};
+use crate::wait::wait_until;
 use crate::{engine, engine_for, explain, found_again, need, rows, session, table, text};
 
 const EVERY_TYPE: &str = "CREATE TABLE every (
@@ -207,7 +210,6 @@ async fn a_foreign_key_that_comes_or_goes_is_seen_at_once() {
     database.admin("CREATE TABLE p (id int PRIMARY KEY)");
     let engine = engine_for(Kind::Mariadb, &database.access(Via::Socket));
     let mut one = session(&*engine).await;
-    // What was found is kept; nothing here waits until it is old.
     let steps = [
         ("CREATE TABLE c (p int, CONSTRAINT f1 FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE)", vec!["f1"]),
         ("ALTER TABLE c ADD q int, ADD CONSTRAINT f2 FOREIGN KEY (q) REFERENCES p (id)", vec!["f1", "f2"]),
@@ -222,6 +224,35 @@ async fn a_foreign_key_that_comes_or_goes_is_seen_at_once() {
         assert_eq!(keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), expected, "{change}");
         assert!(keys.iter().all(|key| key.table.name == if change.starts_with("RENAME") { "d" } else { "c" }));
     }
+}
+
+/// The tables are asked within the erasing transaction: a key that waited for the one before it is there by then.
+#[tokio::test]
+async fn a_foreign_key_waits_for_a_transaction_on_its_target_and_is_seen_by_the_next() {
+    let database = Arc::new(Database::new(Kind::Mariadb));
+    database.admin("CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1); CREATE TABLE c (p int)");
+    let engine = engine_for(Kind::Mariadb, &database.access(Via::Socket));
+    let mut one = session(&*engine).await;
+    let select = Statement::plain("SELECT id FROM p WHERE id = 1 FOR UPDATE");
+    one.begin().await.unwrap();
+    one.rows(&select).await.unwrap();
+    let other = Arc::clone(&database);
+    let altering = std::thread::spawn(move || {
+        other.admin("ALTER TABLE c ADD CONSTRAINT f FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE");
+    });
+    let waiting = format!(
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST \
+         WHERE STATE LIKE 'Waiting for table metadata%' AND DB = '{}'",
+        database.name
+    );
+    wait_until("the key waits", || database.admin(&waiting).trim() == "1");
+    assert!(table(&*engine, &mut *one, "p").await.referenced_by.is_empty());
+    one.commit().await.unwrap();
+    altering.join().unwrap();
+    one.begin().await.unwrap();
+    one.rows(&select).await.unwrap();
+    assert_eq!(table(&*engine, &mut *one, "p").await.referenced_by.len(), 1);
+    one.rollback().await.unwrap();
 }
 
 #[tokio::test]

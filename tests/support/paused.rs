@@ -3,8 +3,11 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
+#[path = "wait.rs"]
+mod wait;
+
+pub(crate) use self::wait::wait_until;
 use crate::bench::{Bench, Said, said};
 
 /// Starts a command of a bench that waits at a named point.
@@ -22,16 +25,6 @@ pub(crate) fn pause(bench: &Bench, point: &str, args: &[&str]) -> Paused {
         reached.exists()
     });
     Paused { child: Some(child), go: folder.join(format!("{point}.go")) }
-}
-
-/// Waits for something that must come.
-#[track_caller]
-pub(crate) fn wait_until(what: &str, mut come: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !come() {
-        assert!(start.elapsed() < Duration::from_mins(1), "a minute passed, and not: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// A command that waits at a named point.

@@ -4,7 +4,8 @@
 //! so do triggers. [`rights`](super::rights) says so, and `grants` mends it with `SHOW VIEW` on the database
 //! and `TRIGGER` on the tables that are written.
 
-use super::referring::{Referring, own};
+use std::collections::BTreeSet;
+
 use crate::connect::sql::catalogue::{Column, ForeignKey, OnDelete, Table, TableKind, TypeClass};
 use crate::connect::sql::engine::{Row, Session, SqlFault, Statement};
 use crate::domain::selection::TableName;
@@ -15,7 +16,6 @@ pub(super) async fn table(
     session: &mut dyn Session,
     database: &str,
     name: &TableName,
-    referring: &Referring,
 ) -> Result<Option<Table>, SqlFault> {
     let schema = name.schema.as_deref().unwrap_or(database);
     let asked = [Scalar::Text(schema.into()), Scalar::Text(name.name.clone())];
@@ -30,8 +30,8 @@ pub(super) async fn table(
     let kind = text(&head, 2);
     let name = TableName { schema: Some(text(&head, 0)), name: text(&head, 1) };
     Ok(Some(Table {
-        references: own(session, &name).await?,
-        referenced_by: referring.to(session, &name).await?,
+        references: references(session, &name).await?,
+        referenced_by: referring(session, &name).await?,
         name,
         kind: if matches!(kind.as_str(), "BASE TABLE" | "SYSTEM VERSIONED") {
             TableKind::Table
@@ -64,6 +64,22 @@ const COLUMNS: &str = "SELECT COLUMN_NAME, COLUMN_TYPE, DATA_TYPE, IS_NULLABLE, 
 const INDEXES: &str = "SELECT INDEX_NAME, COLUMN_NAME, NON_UNIQUE, SUB_PART, INDEX_TYPE \
      FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ?1t AND TABLE_NAME = ?2t \
      ORDER BY INDEX_NAME, SEQ_IN_INDEX";
+
+/// A table's own foreign keys. With both names given to both of its sources the server opens this table alone.
+const REFERENCES: &str = "SELECT k.CONSTRAINT_NAME, k.TABLE_SCHEMA, k.TABLE_NAME, k.COLUMN_NAME, \
+     k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE \
+     FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r \
+     ON r.CONSTRAINT_NAME = k.CONSTRAINT_NAME \
+     WHERE k.TABLE_SCHEMA = ?1t AND k.TABLE_NAME = ?2t AND r.CONSTRAINT_SCHEMA = ?1t AND r.TABLE_NAME = ?2t \
+     AND k.REFERENCED_TABLE_NAME IS NOT NULL \
+     ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION";
+
+/// The tables that refer to one. The server has no index of them and opens each table that the account sees, but for those of
+/// the two schemas of its own, in which nobody can make one.
+const REFERRING: &str = "SELECT DISTINCT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME \
+     FROM information_schema.REFERENTIAL_CONSTRAINTS \
+     WHERE UNIQUE_CONSTRAINT_SCHEMA = ?1t AND REFERENCED_TABLE_NAME = ?2t \
+     AND CONSTRAINT_SCHEMA NOT IN ('information_schema', 'performance_schema')";
 
 const TRIGGERS: &str = "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS \
      WHERE EVENT_OBJECT_SCHEMA = ?1t AND EVENT_OBJECT_TABLE = ?2t \
@@ -148,8 +164,32 @@ fn prefixes(rows: &[Row]) -> Vec<(String, bool)> {
     rows.iter().filter(prefix).map(|row| (text(row, 1), true)).collect()
 }
 
-/// Foreign keys, of rows that list each of their columns.
-pub(super) fn foreign_keys(rows: &[Row]) -> Vec<ForeignKey> {
+/// The foreign keys of a table, by its exact name.
+async fn references(session: &mut dyn Session, name: &TableName) -> Result<Vec<ForeignKey>, SqlFault> {
+    let mut keys = foreign_keys(&session.rows(&asked(REFERENCES, name)).await?);
+    // The catalogue compares names without regard to case: `t` and `T` may both be there.
+    keys.retain(|key| key.table == *name);
+    Ok(keys)
+}
+
+/// The foreign keys that lead to a table, by its exact name.
+async fn referring(session: &mut dyn Session, name: &TableName) -> Result<Vec<ForeignKey>, SqlFault> {
+    let table = |row: &Row, at: usize| TableName { schema: Some(text(row, at)), name: text(row, at + 1) };
+    let rows = session.rows(&asked(REFERRING, name)).await?;
+    let who: BTreeSet<TableName> = rows.iter().filter(|row| table(row, 2) == *name).map(|row| table(row, 0)).collect();
+    let mut keys = Vec::new();
+    for one in &who {
+        keys.extend(references(session, one).await?.into_iter().filter(|key| key.target == *name));
+    }
+    Ok(keys)
+}
+
+fn asked(text: &str, name: &TableName) -> Statement {
+    let schema = name.schema.clone().unwrap_or_default();
+    Statement { text: text.into(), values: vec![Scalar::Text(schema), Scalar::Text(name.name.clone())] }
+}
+
+fn foreign_keys(rows: &[Row]) -> Vec<ForeignKey> {
     let same = |a: &Row, b: &Row| (0..3).all(|at| text(a, at) == text(b, at));
     let every = |rows: &[Row], at: usize| rows.iter().map(|row| text(row, at)).collect();
     rows.chunk_by(same)

@@ -4,7 +4,6 @@ mod catalogue;
 mod dialect;
 mod faults;
 mod reads_back;
-mod referring;
 mod rights;
 mod server;
 mod session;
@@ -19,7 +18,6 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use mysql_async::{Opts, OptsBuilder};
 
-use self::referring::Referring;
 use super::actor::{ActorSession, Driver};
 use super::catalogue::{Column, Table};
 use super::engine::{
@@ -57,7 +55,6 @@ pub fn engine(access: &ServerAccess, system: &SystemId) -> Result<Box<dyn Engine
         opts: session::options(access, password.as_ref(), &trust),
         greeting: OnceLock::new(),
         holder: AtomicI64::new(NOBODY),
-        referring: Referring::default(),
     }))
 }
 
@@ -71,8 +68,6 @@ struct MariaEngine {
     greeting: OnceLock<session::Greeting>,
     /// The number of the connection that holds the claim.
     holder: AtomicI64,
-    /// Which tables refer to those of the rules.
-    referring: Referring,
 }
 
 impl MariaEngine {
@@ -168,7 +163,7 @@ impl Engine for MariaEngine {
     }
 
     async fn table(&self, session: &mut dyn Session, name: &TableName) -> Result<Option<Table>, SqlFault> {
-        catalogue::table(session, &self.access.database, name, &self.referring).await
+        catalogue::table(session, &self.access.database, name).await
     }
 
     async fn server_findings(&self, session: &mut dyn Session) -> Result<Vec<Finding>, SqlFault> {
