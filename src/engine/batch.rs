@@ -38,6 +38,26 @@ pub(super) struct RunContext {
     pub(super) keeping: Option<Arc<Keeping>>,
 }
 
+impl RunContext {
+    /// What the in-flight file of one of its batches says.
+    pub(super) fn flight(&self, batch: BatchId, log_key: &str, records: Vec<InFlightRecord>) -> InFlight {
+        InFlight {
+            batch,
+            run: self.run.clone(),
+            rule: self.rule.as_ref().clone(),
+            plan: self.plan,
+            decision: self.decision,
+            log_key: log_key.to_string(),
+            records,
+        }
+    }
+
+    /// How a file names parts of the rule, which it has by their places.
+    pub(super) fn names(&self, parts: &[usize]) -> Vec<String> {
+        parts.iter().filter_map(|place| self.rule.parts.get(*place)).map(|part| part.id.to_string()).collect()
+    }
+}
+
 /// What a batch did, as far as it is known before its outcomes are written.
 #[derive(Debug, Default)]
 pub(super) struct BatchDone {
@@ -159,27 +179,12 @@ impl Engine {
 
     /// What its in-flight file and its intent will say.
     fn ahead(&self, id: &BatchId, context: &RunContext, items: &[Item], log_key: &str) -> Result<Ahead, EngineError> {
-        let names = |item: &Item| {
-            item.parts
-                .iter()
-                .filter_map(|place| context.rule.parts.get(*place))
-                .map(|part| part.id.to_string())
-                .collect()
-        };
         let records = items.iter().map(|item| InFlightRecord {
             key: item.key.clone(),
             fingerprint: item.fingerprint,
-            parts: names(item),
+            parts: context.names(&item.parts),
         });
-        let flight = InFlight {
-            batch: id.clone(),
-            run: context.run.clone(),
-            rule: context.rule.as_ref().clone(),
-            plan: context.plan,
-            decision: context.decision,
-            log_key: log_key.to_string(),
-            records: records.collect(),
-        };
+        let flight = context.flight(id.clone(), log_key, records.collect());
         Ok(Ahead { flight, sealer: self.ring()?.sealer()?, folder: self.inflight.clone() })
     }
 
@@ -242,7 +247,7 @@ impl Engine {
 }
 
 /// One receipt with this outcome for every (item, part).
-fn all_receipts(items: &[Item], outcome: Outcome) -> Vec<Receipt> {
+pub(super) fn all_receipts(items: &[Item], outcome: Outcome) -> Vec<Receipt> {
     let each = items.iter().enumerate().flat_map(|(place, item)| item.parts.iter().map(move |part| (place, *part)));
     each.map(|(item, part)| Receipt { item, part, outcome, children: std::collections::BTreeMap::new(), pending: None })
         .collect()

@@ -100,6 +100,26 @@ pub trait Session: Send {
     async fn end_savepoint(&mut self, stays: bool) -> Result<(), SqlFault>;
 }
 
+/// How a COMMIT ended that was not answered well.
+pub(super) enum Uncommitted {
+    /// The server said no, and all was rolled back.
+    Refused(SqlFault),
+    /// Nobody knows.
+    Lost(SqlFault),
+}
+
+/// Commits, and says whether it is known what became of the transaction.
+pub(super) async fn commit(session: &mut dyn Session) -> Result<(), Uncommitted> {
+    match session.commit().await {
+        Ok(()) => Ok(()),
+        Err(fault) if matches!(fault.kind, FaultKind::LockTimeout | FaultKind::Deadlock | FaultKind::Constraint) => {
+            session.rollback().await.map_err(|_| Uncommitted::Lost(fault.clone()))?;
+            Err(Uncommitted::Refused(fault))
+        }
+        Err(fault) => Err(Uncommitted::Lost(fault)),
+    }
+}
+
 /// Why a connection is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::{Engine, FaultKind, Row, Session, SqlFault};
+use super::engine::{self, Engine, FaultKind, Row, Session, SqlFault, Uncommitted};
 use super::fault;
 use super::maps::HashMap;
 use super::memory::Memory;
@@ -103,6 +103,15 @@ pub(super) enum Halt {
 impl From<SqlFault> for Halt {
     fn from(fault: SqlFault) -> Self {
         Self::Read(ReadFault::Sql(fault))
+    }
+}
+
+impl From<Uncommitted> for Halt {
+    fn from(why: Uncommitted) -> Self {
+        match why {
+            Uncommitted::Refused(fault) => fault.into(),
+            Uncommitted::Lost(fault) => Self::Lost(fault),
+        }
     }
 }
 
@@ -354,21 +363,10 @@ impl<'a> Eraser<'a> {
                 (_, halt) => halt,
             });
         }
-        match session.commit().await {
-            Ok(()) => {
-                self.memory().committed();
-                self.watch.point("after-commit");
-                Ok(settled)
-            }
-            Err(fault)
-                if matches!(fault.kind, FaultKind::LockTimeout | FaultKind::Deadlock | FaultKind::Constraint) =>
-            {
-                // The server said no: nothing was committed.
-                session.rollback().await.map_err(|_| Halt::Lost(fault.clone()))?;
-                Err(fault.into())
-            }
-            Err(fault) => Err(Halt::Lost(fault)),
-        }
+        engine::commit(session).await?;
+        self.memory().committed();
+        self.watch.point("after-commit");
+        Ok(settled)
     }
 
     async fn before_commit(&self, session: &mut dyn Session) -> Result<(), Halt> {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::catalogue::{Column, TypeClass};
 use super::connector::SqlConnector;
-use super::engine::{Engine, FaultKind, Session, SqlFault, Statement};
+use super::engine::{self, Engine, FaultKind, Session, SqlFault, Statement, Uncommitted};
 use super::memory::{Path, Values, paths, wipe_all};
 use super::records::{ReadFault, Reader, Record, aliased, where_all};
 use super::resolve::{self, Faults, RECORD, Resolved};
@@ -255,6 +255,15 @@ impl From<SqlFault> for Stop {
     }
 }
 
+impl From<Uncommitted> for Stop {
+    fn from(why: Uncommitted) -> Self {
+        match why {
+            Uncommitted::Refused(fault) => Self::Sql(fault),
+            Uncommitted::Lost(fault) => Self::Lost(fault),
+        }
+    }
+}
+
 /// One attempt to drop a partition: one transaction.
 struct Once<'a> {
     connector: &'a SqlConnector,
@@ -294,19 +303,9 @@ impl Once<'_> {
             return Err(Stop::Own("this run no longer has the system's lock", Advice::Stop));
         }
         self.watch.point("before-commit");
-        match session.commit().await {
-            Ok(()) => {
-                self.watch.point("after-commit");
-                Ok(true)
-            }
-            Err(fault)
-                if matches!(fault.kind, FaultKind::LockTimeout | FaultKind::Deadlock | FaultKind::Constraint) =>
-            {
-                session.rollback().await.map_err(|_| Stop::Lost(fault.clone()))?;
-                Err(fault.into())
-            }
-            Err(fault) => Err(Stop::Lost(fault)),
-        }
+        engine::commit(session).await?;
+        self.watch.point("after-commit");
+        Ok(true)
     }
 
     /// Whether it is the same partition of the same table, still without anything that hinders, and holds what was judged.

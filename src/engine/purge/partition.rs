@@ -16,23 +16,23 @@ use chrono::NaiveDate;
 
 use super::{Pick, Supply, Tried, Walk, oldest_due};
 use crate::audit::entry::Body;
-use crate::connect::{Absence, CommitWatch, Dropping, EraseError, Item, Partition, Pile, Versions};
+use crate::connect::{Absence, CommitWatch, Dropping, EraseError, Partition, Pile, Versions};
 use crate::crash_point;
 use crate::domain::decide::{Found, Moment, decide};
 use crate::domain::digest::Digest;
 use crate::domain::hold::Holds;
 use crate::domain::id::BatchId;
-use crate::domain::outcome::{Outcome, Receipt, Tally};
+use crate::domain::outcome::{Outcome, Tally};
 use crate::domain::rule::Rule;
 use crate::domain::term::due_day;
-use crate::engine::batch::{OUTCOME_BYTES, RunContext};
+use crate::engine::batch::{OUTCOME_BYTES, RunContext, all_receipts};
 use crate::engine::flight::Over;
 use crate::engine::plan::spool_error;
 use crate::engine::recover::items_of;
 use crate::engine::survey::Progress;
 use crate::engine::{Engine, EngineError};
 use crate::random;
-use crate::state::inflight::{InFlight, InFlightFolder, InFlightRecord};
+use crate::state::inflight::{InFlightFolder, InFlightRecord};
 use crate::state::keys::Sealer;
 use crate::state::shelf::{Shelf, Shelved};
 
@@ -99,16 +99,8 @@ impl Taker<'_> {
             let Some(record) = self.goes(found)? else { return Ok(false) };
             records.push(record);
         }
-        let context = self.context;
-        let flight = InFlight {
-            batch: BatchId::from_random(random::bytes()),
-            run: context.run.clone(),
-            rule: context.rule.as_ref().clone(),
-            plan: context.plan,
-            decision: context.decision,
-            log_key: self.judged.log_key.clone(),
-            records,
-        };
+        let batch = BatchId::from_random(random::bytes());
+        let flight = self.context.flight(batch, &self.judged.log_key, records);
         let old = self.judged.shelf.put(&pile.old).map_err(shelf_error)?;
         let file = self.folder.write(&flight, &self.sealer)?;
         crash_point!("partition-piece-written");
@@ -131,8 +123,11 @@ impl Taker<'_> {
                 return Ok(None);
             }
         }
-        let names = parts.iter().filter_map(|place| rule.parts.get(*place)).map(|part| part.id.to_string());
-        Ok(Some(InFlightRecord { key: found.key.clone(), fingerprint: found.fingerprint, parts: names.collect() }))
+        Ok(Some(InFlightRecord {
+            key: found.key.clone(),
+            fingerprint: found.fingerprint,
+            parts: self.context.names(&parts),
+        }))
     }
 }
 
@@ -363,7 +358,7 @@ impl Engine {
         };
         let outcome = if fell == Fell::Dropped { Outcome::Erased } else { Outcome::NotDone };
         let items = Arc::new(items_of(&flight));
-        let receipts: Vec<Receipt> = receipts(&items, outcome);
+        let receipts = all_receipts(&items, outcome);
         if outcome == Outcome::Erased {
             let old = judged.shelf.get(piece.old).map_err(shelf_error)?;
             if let Err(error) = connector.recall(&rule, &piece.batch, old.bytes()).await {
@@ -394,12 +389,6 @@ fn count(walk: &mut Walk<'_>, piece: &Piece, tally: &Tally) {
     walk.walked.seen += handed;
     walk.walked.records += handed;
     walk.walked.tally.merge(tally);
-}
-
-fn receipts(items: &[Item], outcome: Outcome) -> Vec<Receipt> {
-    let each = items.iter().enumerate().flat_map(|(place, item)| item.parts.iter().map(move |part| (place, *part)));
-    let children = std::collections::BTreeMap::new;
-    each.map(|(item, part)| Receipt { item, part, outcome, children: children(), pending: None }).collect()
 }
 
 /// Whether whatever a range holds, up to its last day, is past its term: nothing that may come into it later would have to
